@@ -1,0 +1,59 @@
+# All that one does with a checkout; `make` lists it. Needs Python 3.11 or newer, nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+STAMP := $(VENV)/setup.stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run serve check test bench clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP) ## make .venv with everything that is needed; does nothing when that is up to date
+	@:
+
+# A .venv that works is kept and brought up to date; one whose Python is gone is made anew.
+$(STAMP): pyproject.toml constraints.txt
+	@if ! $(PY) -c '' 2>/dev/null; then \
+		$(PYTHON) -c '' 2>/dev/null || { \
+			echo "make: '$(PYTHON)' does not start. Name a Python 3.11 or newer:" \
+				"make setup PYTHON=python3.12" >&2; exit 1; }; \
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+			echo "make: Python 3.11 or newer is needed, but '$(PYTHON)' is" \
+				"$$($(PYTHON) -V 2>&1). Name another: make setup PYTHON=python3.12" >&2; \
+			exit 1; }; \
+		echo "Making $(VENV) ..."; \
+		$(PYTHON) -m venv --clear $(VENV); \
+	fi
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "make: Python 3.11 or newer is needed, but $(VENV) has $$($(PY) -V 2>&1)." \
+			"Remove it (make clean), then: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip
+	@echo "Installing what pyproject.toml asks for, in the versions of constraints.txt ..."
+	@$(PIP) install --quiet --constraint constraints.txt hatchling
+	@$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[test,dev]'
+	@touch $@
+
+run: setup ## the demo: sample sessions over HTTP, and the rows that come of them
+	@$(VENV)/bin/bookended demo
+
+serve: setup ## collector and processor on 127.0.0.1:8080, data in ./bookended-data
+	@$(VENV)/bin/bookended run
+
+check: setup ## ruff and mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+test: check ## check, then all tests
+	$(PY) -m pytest
+
+bench: setup ## measure speed and size: a table and JSON
+	$(PY) tests/bench/run.py
+
+clean: ## remove .venv, caches and builds (never data)
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

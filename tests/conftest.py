@@ -1,0 +1,22 @@
+"""What all tests share: hypothesis without a clock, and async tests on asyncio.
+
+Fixtures of one part stand in the conftest.py of that part's folder.
+"""
+
+import hypothesis
+import pytest
+
+# A slow or busy machine must not fail a test: no deadline, no health check that measures time.
+hypothesis.settings.register_profile(
+    "bookended",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("bookended")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Tests marked `anyio` run on asyncio, as the program does."""
+    return "asyncio"
