@@ -1,0 +1,25 @@
+"""The switches that decide a doubtful case (docs/rules.md "Policy"); a projection has its own."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+FOLD_VERSION: Final = 1
+"""Raised whenever a figure of a golden session changes; stored with states and projections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How one projection reads the doubtful cases. Defaults are the documented rules.
+
+    `valid_play_ms`: content time from which a play counts as valid. `complete_play_share`: share of
+    the content's length that must have been played (unique) for a complete play.
+    """
+
+    unclosed_break: Literal["content", "ad"] = "content"
+    break_gap: Literal["excluded", "content"] = "excluded"
+    stall_detection: Literal["on", "off"] = "on"
+    valid_play_ms: int = 30_000
+    complete_play_share: float = 0.99
+
+
+DEFAULT_POLICY: Final = Policy()
