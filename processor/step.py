@@ -1,0 +1,162 @@
+"""One step of every loop that reads a log: live, rebuild, batch job and simulator run this.
+
+Part of the pure core. Their I/O differs, this does not: log records in, decoded; folded into the
+states they belong to; out come the ids of the sessions that changed, dead letters and the offset
+to go on from. A caller puts the states of known sessions into the mapping first; an id that is
+not in it is a new session.
+"""
+
+from collections.abc import Iterable, MutableMapping, Sequence
+from typing import NamedTuple
+
+from models.avro import UndecodableRecord, decode
+from models.limits import REORDER_WINDOW_MS
+from models.policy import Policy
+from models.records import LogRecord, Record
+from processor.session import arrive, end_of_list, limit_at
+from processor.session import tick as tick_session
+from processor.state import SessionState
+from processor.things import NEVER, Closing
+
+
+class DeadLetter(NamedTuple):
+    """A record that cannot be folded: its place, the log's time of it (ms), why, and its bytes."""
+
+    partition: int
+    offset: int
+    received_at: int
+    reason: str
+    key: bytes
+    value: bytes
+
+
+class PlacedRecord(NamedTuple):
+    """A decoded record and its place in the log."""
+
+    partition: int
+    offset: int
+    record: Record
+
+
+class Decoded(NamedTuple):
+    """What a batch of log records held, in log order."""
+
+    records: list[PlacedRecord]
+    dead_letters: list[DeadLetter]
+    next_offsets: dict[int, int]
+
+    @property
+    def session_ids(self) -> set[str]:
+        """Ids of all sessions in the batch."""
+        return {placed.record.session_id for placed in self.records}
+
+
+class AfterClose(NamedTuple):
+    """What a closed session's row still takes: absolute figures of its after-close events."""
+
+    session_id: str
+    events_after_close_count: int
+    first_ts: int
+    detail: str
+    last_offset: int
+
+
+def decode_records(log_records: Sequence[LogRecord]) -> Decoded:
+    """Decodes a batch; what breaks the contract becomes a dead letter with its bytes."""
+    records: list[PlacedRecord] = []
+    dead_letters: list[DeadLetter] = []
+    next_offsets: dict[int, int] = {}
+    for log_record in log_records:
+        partition, offset, received_at, key, value = log_record
+        try:
+            records.append(PlacedRecord(partition, offset, decode(log_record)))
+        except UndecodableRecord as error:
+            dead_letters.append(
+                DeadLetter(partition, offset, received_at, error.reason, key, value)
+            )
+        next_offsets[partition] = offset + 1
+    return Decoded(records, dead_letters, next_offsets)
+
+
+def fold_records(
+    states: MutableMapping[str, SessionState], records: Iterable[PlacedRecord], policy: Policy
+) -> set[str]:
+    """Folds records, in log order, into `states` in place. Returns the ids that changed."""
+    changed: set[str] = set()
+    for partition, offset, record in records:
+        session_id, offline, events = record
+        state = states.get(session_id)
+        if offline:
+            _fold_offline(states, record, policy)
+            state = states[session_id]
+        else:
+            if state is None:
+                state = SessionState(session_id, events[0].received_at)
+                states[session_id] = state
+            for event in events:
+                arrive(state, event, policy)
+        if state.first_offset == NEVER:
+            state.first_offset = offset
+            state.partition = partition
+        state.last_offset = offset
+        changed.add(session_id)
+    return changed
+
+
+def _fold_offline(
+    states: MutableMapping[str, SessionState], record: Record, policy: Policy
+) -> None:
+    """A whole offline session in one record; a second copy of it changes nothing but counters."""
+    state = states.get(record.session_id)
+    if state is None:
+        state = SessionState(record.session_id, record.events[0].received_at, offline=True)
+        states[record.session_id] = state
+    for event in record.events:
+        arrive(state, event, policy)
+    end_of_list(state, policy)
+
+
+def tick(
+    states: MutableMapping[str, SessionState], due: Iterable[str], now: int, policy: Policy
+) -> set[str]:
+    """Ticks the sessions in `due` at arrival time `now`. Returns the ids it closed for good."""
+    closed = set()
+    for session_id in due:
+        state = states[session_id]
+        if not state.is_closed():
+            tick_session(state, now, policy)
+            if state.is_closed():
+                closed.add(session_id)
+    return closed
+
+
+def due_at(state: SessionState, *, is_closed: bool) -> int:
+    """The first arrival time at which a tick changes what the session's rows say or closes it
+    for good. `is_closed`: its summary says closed, because of an event that waits.
+
+    Applying what waits changes no row, so a tick may leave that to the session's next event.
+    """
+    if state.waiting and is_closed:
+        last = max(event.received_at for event in state.waiting)
+        return last + REORDER_WINDOW_MS + 1
+    return limit_at(state) + 1
+
+
+def closed_marker(
+    session_id: str, partition: int, events_after_close_count: int, first_ts: int, detail: str
+) -> SessionState:
+    """Stands for a session that is closed for good and in SQL: it only counts what still comes."""
+    state = SessionState(session_id, 0)
+    state.partition = partition
+    state.first_offset = 0
+    state.closing = Closing("session_end", 0, 0, "before_start")
+    state.closing.after_close_count = events_after_close_count
+    if events_after_close_count:
+        state.findings = {"event_after_close": (events_after_close_count, first_ts, detail)}
+    return state
+
+
+def after_close(state: SessionState) -> AfterClose:
+    """The after-close figures of a `closed_marker` that events were folded into."""
+    count, first_ts, detail = (state.findings or {}).get("event_after_close", (0, 0, ""))
+    return AfterClose(state.session_id, count, first_ts, detail, state.last_offset)
