@@ -50,7 +50,10 @@ class StateVersionError(Exception):
     """State bytes that another release wrote; the projection has to be rebuilt or migrated."""
 
     def __init__(self, session_id: str) -> None:
-        super().__init__(f"the stored state of session {session_id} is of another release")
+        super().__init__(
+            f"the stored state of session {session_id} is of another release; "
+            "run the release that wrote it, or read the log anew into a new database"
+        )
         self.session_id = session_id
 
 

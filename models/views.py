@@ -1,0 +1,127 @@
+"""The public views: what analysts read, always the live projection.
+
+At the end of the record's way, beside `models.tables`. Views hold no data: `migrations` drops and
+makes them anew with every change of the schema. docs/sql.md describes each column; a test compares.
+Imports nothing of the project outside this package; no I/O.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    CompoundSelect,
+    Dialect,
+    Label,
+    Select,
+    Table,
+    and_,
+    case,
+    false,
+    literal,
+    null,
+    select,
+    union_all,
+)
+
+from models.rows import SessionFigures, StartRow
+from models.tables import (
+    CHILD_TABLES,
+    ad_break_rows,
+    ad_rows,
+    live_projection,
+    session_starts,
+    sessions_closed,
+    sessions_live,
+)
+
+_PLACE: Final = ("log_partition", "first_offset", "last_offset", "session_id")
+
+
+def view_queries() -> dict[str, Select[Any] | CompoundSelect[Any]]:
+    """The query behind each public view, by the view's name."""
+    plain = {name: _child(table) for name, table in CHILD_TABLES.items() if table is not ad_rows}
+    return {"sessions": _sessions(), "ads": _ads(), **plain}
+
+
+def create_statements(dialect: Dialect) -> list[str]:
+    """`CREATE VIEW` for every public view, in the dialect's SQL."""
+    return [
+        f"CREATE VIEW {name} AS\n"
+        + str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+        for name, query in view_queries().items()
+    ]
+
+
+def drop_statements() -> list[str]:
+    """`DROP VIEW` for every public view, whether it exists or not."""
+    return [f"DROP VIEW IF EXISTS {name}" for name in view_queries()]
+
+
+def _is_live(table: Table) -> ColumnElement[bool]:
+    return table.c.projection == select(live_projection.c.projection).scalar_subquery()
+
+
+def _sessions() -> CompoundSelect[Any]:
+    """Live sessions, then closed ones. Each arm joins by itself so that a condition on the view
+    reaches both tables' indexes."""
+    return union_all(_sessions_of(sessions_live), _sessions_of(sessions_closed))
+
+
+def _sessions_of(table: Table) -> Select[Any]:
+    same_session = and_(
+        session_starts.c.projection == table.c.projection,
+        session_starts.c.session_id == table.c.session_id,
+    )
+    return (
+        select(
+            *(table.c[name] for name in _PLACE),
+            *(session_starts.c[name] for name in StartRow._fields),
+            *(table.c[name] for name in SessionFigures._fields),
+        )
+        .select_from(table.outerjoin(session_starts, same_session))
+        .where(_is_live(table))
+    )
+
+
+def _child(table: Table) -> Select[Any]:
+    return select(*(c for c in table.c if c.name != "projection")).where(_is_live(table))
+
+
+def _ads() -> Select[Any]:
+    same_break = and_(
+        ad_break_rows.c.projection == ad_rows.c.projection,
+        ad_break_rows.c.session_id == ad_rows.c.session_id,
+        ad_break_rows.c.break_number == ad_rows.c.break_number,
+    )
+    return (
+        select(*_ad_columns())
+        .select_from(ad_rows.outerjoin(ad_break_rows, same_break))
+        .where(_is_live(ad_rows))
+    )
+
+
+def _ad_columns() -> list[Column[Any] | Label[Any]]:
+    columns: list[Column[Any] | Label[Any]] = []
+    for column in ad_rows.c:
+        if column.name != "projection":
+            columns.append(column)
+        if column.name == "ended_by":
+            columns += _tracked()
+    return columns
+
+
+def _tracked() -> list[Label[Any]]:
+    """Derived from the break's row, so that a closing bookend changes one row and not each ad's.
+
+    Both are null for an ad whose break's row was not kept (docs/rules.md: 1,000 rows a table).
+    """
+    outside = ad_rows.c.break_number.is_(None)
+    return [
+        case((outside, false()), else_=ad_break_rows.c.tracked).label("tracked"),
+        case(
+            (outside, literal("ad_without_break")),
+            (ad_break_rows.c.tracked == false(), literal("break_not_completed")),
+            else_=null(),
+        ).label("untracked_reason"),
+    ]

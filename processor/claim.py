@@ -1,0 +1,131 @@
+"""The right to write a partition's rows: taken by a claim, proved with every checkpoint.
+
+On the record's way: before the first record of a partition and inside every checkpoint
+(docs/architecture.md "Exactly once"). Imports `models` and `source`; never `ingest`.
+"""
+
+import uuid
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, insert, select, update
+
+from models.policy import FOLD_VERSION, Policy
+from models.tables import live_projection, progress, projections
+from processor.source import OtherLogError
+
+
+class Rules(NamedTuple):
+    """What a projection's row says: the policy its rows are made by, and whether readers see it."""
+
+    policy: Policy
+    is_live: bool
+
+
+class Claim(NamedTuple):
+    """Proof of ownership: a checkpoint succeeds only while the row still says the same."""
+
+    partition: int
+    owner: str
+    version: int
+
+
+class StaleOwnerError(Exception):
+    """Another processor has claimed the partition since: nothing of the checkpoint was written."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(f"another processor has claimed partition {partition}")
+        self.partition = partition
+
+
+class ProjectionMissingError(Exception):
+    """There is no such projection, or none is live."""
+
+    def __init__(self, projection: int | None) -> None:
+        super().__init__(projection)
+        self.projection = projection
+
+    def __str__(self) -> str:
+        what = "live projection" if self.projection is None else f"projection {self.projection}"
+        return f"the database has no {what}; run `bookended migrate`"
+
+
+class RulesError(Exception):
+    """The projection's rows are made by rules that this release does not have: it stands by."""
+
+    def __init__(self, projection: int, fold_version: int) -> None:
+        super().__init__(projection, fold_version)
+        self.projection = projection
+        self.fold_version = fold_version
+
+    def __str__(self) -> str:
+        return (
+            f"projection {self.projection} is made by rules of version {self.fold_version}, this "
+            f"release has version {FOLD_VERSION}; run the release that made it, or move the "
+            "database away and start again to have it filled anew from the log"
+        )
+
+
+def read_rules(connection: Connection, projection: int) -> Rules:
+    """Errors: `ProjectionMissingError`, `RulesError`."""
+    row = connection.execute(
+        select(projections.c.policy, projections.c.fold_version).where(
+            projections.c.projection == projection
+        )
+    ).first()
+    if row is None:
+        raise ProjectionMissingError(projection)
+    if row.fold_version != FOLD_VERSION:
+        raise RulesError(projection, row.fold_version)
+    live = connection.execute(select(live_projection.c.projection)).scalar()
+    return Rules(Policy(**row.policy), live == projection)
+
+
+def take(
+    connection: Connection, projection: int, partition: int, log: tuple[str, str], start_offset: int
+) -> Claim:
+    """Makes the caller the owner of the partition, from `start_offset` if nobody ever was.
+
+    `log` is the log's name and id. Errors: `OtherLogError`.
+    """
+    log_name, log_id = log
+    mine = _row_of(projection, partition)
+    row = connection.execute(select(progress.c.version, progress.c.log_id).where(*mine)).first()
+    if row is not None and row.log_id != log_id:
+        raise OtherLogError(log_name, partition, row.log_id, log_id)
+    owner = str(uuid.uuid4())
+    if row is None:
+        connection.execute(
+            insert(progress).values(
+                projection=projection,
+                log_partition=partition,
+                owner=owner,
+                version=1,
+                next_offset=start_offset,
+                log_id=log_id,
+            )
+        )
+        return Claim(partition, owner, 1)
+    version = row.version + 1
+    connection.execute(update(progress).where(*mine).values(owner=owner, version=version))
+    return Claim(partition, owner, version)
+
+
+def advance(
+    connection: Connection, projection: int, claim: Claim, next_offset: int, tick: int | None
+) -> Claim:
+    """Moves the partition's progress if the claim still holds. Errors: `StaleOwnerError`."""
+    mine = _row_of(projection, claim.partition)
+    still_owner = (progress.c.owner == claim.owner, progress.c.version == claim.version)
+    version = claim.version + 1
+    moved = connection.execute(
+        update(progress)
+        .where(*mine, *still_owner)
+        .values(version=version, next_offset=next_offset, tick=tick)
+    )
+    if moved.rowcount == 0:
+        raise StaleOwnerError(claim.partition)
+    return claim._replace(version=version)
+
+
+def _row_of(projection: int, partition: int) -> tuple[Any, Any]:
+    return progress.c.projection == projection, progress.c.log_partition == partition

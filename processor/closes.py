@@ -1,0 +1,54 @@
+"""Closes from the outbox to the log, where collectors learn them.
+
+Beside the record's way, behind the checkpoint that wrote them: read from the outbox, publish, then
+delete. A crash between the last two publishes them again, which changes nothing for a reader.
+Imports `models`, `source` and `database`; never `ingest`.
+"""
+
+from typing import Final
+
+from sqlalchemy import Engine, bindparam, delete, select
+
+from models.tables import closes_outbox
+from processor.database import reading, writing
+from processor.source import Close, ClosesSink
+
+CLOSES_MAX: Final = 1_000
+"""Closes in one go."""
+
+
+class ClosesRelay:
+    """Empties the outbox of one projection's partitions. Used by one thread."""
+
+    def __init__(self, engine: Engine, projection: int, sink: ClosesSink) -> None:
+        self._engine = engine
+        self._projection = projection
+        self._sink = sink
+
+    def relay(self, partition: int) -> int:
+        """Publishes up to `CLOSES_MAX` closes of the partition, oldest first; says how many.
+
+        Only what is committed is seen. Errors: `LogAwayError`: they stay in the outbox.
+        `DatabaseAwayError`.
+        """
+        mine = (
+            closes_outbox.c.projection == self._projection,
+            closes_outbox.c.log_partition == partition,
+        )
+        waiting = (
+            select(closes_outbox.c.position, closes_outbox.c.session_id, closes_outbox.c.closed_at)
+            .where(*mine)
+            .order_by(closes_outbox.c.position)
+            .limit(CLOSES_MAX)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(waiting).all()
+        if not rows:
+            return 0
+        self._sink.publish([Close(row.session_id, row.closed_at) for row in rows])
+        published = delete(closes_outbox).where(
+            *mine, closes_outbox.c.position <= bindparam("last")
+        )
+        with writing(self._engine) as connection:
+            connection.execute(published, {"last": rows[-1].position})
+        return len(rows)

@@ -1,0 +1,231 @@
+"""What a processor remembers of one partition between checkpoints.
+
+On the record's way: decoded records come in, are folded into the states of their sessions, and go
+out as the batch of a checkpoint. No I/O: `runner` feeds it and writes what it gives. Imports
+`models` and the core.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from processor.claim import Claim
+from processor.due_times import DueTimes
+from processor.projection import ClosedSession, Restored
+from processor.snapshot import dump, load
+from processor.source import Close
+from processor.sql_rows import AfterCloseWrite, PartitionBatch, SessionWrite
+from processor.state import SessionState
+from processor.step import (
+    DeadLetter,
+    PlacedRecord,
+    after_close,
+    closed_marker,
+    due_at,
+    fold_records,
+    tick,
+)
+from processor.summarize import settle, summarize
+from processor.things import NEVER
+
+JUDGED_RECORDS: Final = 1_000
+"""Records over which the share of bad ones is taken."""
+
+
+class BadPartitionError(Exception):
+    """Most of the latest records of a partition break the contract: something writes to the log
+    that should not, and going on would turn all of it into dead letters."""
+
+    def __init__(self, bad: int, judged: int, last: DeadLetter) -> None:
+        super().__init__(bad, judged, last)
+        self.bad = bad
+        self.judged = judged
+        self.last = last
+
+    def __str__(self) -> str:
+        return (
+            f"{self.bad} of the latest {self.judged} records of partition {self.last.partition} "
+            f"break the contract, the last at offset {self.last.offset} ({self.last.reason}); "
+            "stop what writes them, then start the processor again"
+        )
+
+
+class Folded(NamedTuple):
+    """What folding some records did to the counters of sessions."""
+
+    event_count: int
+    late_event_count: int
+    duplicate_event_count: int
+
+
+class PartitionMemory:
+    """States of a partition's live sessions, what changed since the last checkpoint, and when
+    which session is due. States that a restart found are decoded when they are first touched."""
+
+    def __init__(self, claim: Claim, restored: Restored) -> None:
+        self.claim = claim
+        self.next_offset = restored.next_offset
+        self.tick = restored.tick
+        self.events_since_checkpoint = 0
+        self.dead_letter_bytes = 0
+        self._rules = restored.rules
+        self._states: dict[str, SessionState] = {}
+        self._stored = {session.session_id: session.state for session in restored.live}
+        self._closed: dict[str, ClosedSession] = {}
+        self._changed: set[str] = set()
+        self._dead_letters: list[DeadLetter] = []
+        self._judged: deque[bool] = deque(maxlen=JUDGED_RECORDS)
+        self._dirty = False
+        self._due = DueTimes(self._due_at)
+        for session in restored.live:
+            self._due.set(session.session_id, session.due_at)
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether a checkpoint has anything to write."""
+        return self._dirty
+
+    @property
+    def live_count(self) -> int:
+        """Sessions in memory that are not closed for good (or not yet written as such)."""
+        return len(self._states) + len(self._stored) - len(self._closed)
+
+    def unknown(self, session_ids: Iterable[str]) -> list[str]:
+        """Those of the ids that memory does not hold: new sessions, or closed ones in SQL."""
+        states, stored = self._states, self._stored
+        return [i for i in session_ids if i not in states and i not in stored]
+
+    def admit(self, closed: Iterable[ClosedSession]) -> None:
+        """Takes in what SQL says of unknown ids, before their records are folded."""
+        for session in closed:
+            self._closed[session.session_id] = session
+            self._states[session.session_id] = closed_marker(
+                session.session_id,
+                self.claim.partition,
+                session.events_after_close_count,
+                session.first_ts or 0,
+                session.detail or "",
+            )
+
+    def fold(self, records: Sequence[PlacedRecord]) -> Folded:
+        """Folds records of this partition, in log order."""
+        ids = {placed.record.session_id for placed in records}
+        for session_id in ids:
+            self._wake(session_id)
+        states = self._states
+        known = [states[i] for i in ids if i in states]
+        late = -sum(state.late_count for state in known)
+        duplicate = -sum(state.duplicate_count for state in known)
+        self._changed |= fold_records(states, records, self._rules.policy)
+        late += sum(states[i].late_count for i in ids)
+        duplicate += sum(states[i].duplicate_count for i in ids)
+        event_count = sum(len(placed.record.events) for placed in records)
+        self.events_since_checkpoint += event_count
+        return Folded(event_count, late, duplicate)
+
+    def moved(self, next_offset: int, records: int, dead_letters: Sequence[DeadLetter]) -> None:
+        """All up to `next_offset` is folded or a dead letter. Errors: `BadPartitionError`."""
+        self.next_offset = next_offset
+        self._dirty = True
+        self._dead_letters += dead_letters
+        self.dead_letter_bytes += sum(len(letter.value) for letter in dead_letters)
+        self._judged.extend([False] * records)
+        self._judged.extend([True] * len(dead_letters))
+        bad = sum(self._judged) if dead_letters else 0
+        if len(self._judged) == JUDGED_RECORDS and 2 * bad > JUDGED_RECORDS:
+            raise BadPartitionError(bad, JUDGED_RECORDS, dead_letters[-1])
+
+    def tick_to(self, until: int, sessions_max: int) -> bool:
+        """Ticks what is due at `until`, at most about `sessions_max` sessions; False if there are
+        more: then it has ticked with an earlier T, and is to be called again after a checkpoint.
+
+        T never runs back, as arrival time does not. Nothing may have changed since the last
+        checkpoint: only then does memory know when which session is due.
+        """
+        if self.tick is not None and until <= self.tick:
+            return True
+        ids, reached = self._due.take(until, sessions_max)
+        reached = max(reached, self.tick or 0)
+        for session_id in ids:
+            self._wake(session_id)
+        closed = tick(self._states, ids, reached, self._rules.policy)
+        for session_id in ids:
+            if session_id not in closed:
+                due = self._due_at(session_id)
+                assert due is not None
+                self._due.set(session_id, due)
+        self._changed |= closed
+        self._dirty = self._dirty or bool(closed)
+        self.tick = reached
+        return reached == until
+
+    def batch(self) -> PartitionBatch:
+        """All that changed, for one checkpoint. States are settled: if it is not written, all of
+        this memory has to be forgotten."""
+        closes: list[Close] = []
+        sessions: list[SessionWrite] = []
+        after_closes: list[AfterCloseWrite] = []
+        for session_id in self._changed:
+            if session_id in self._closed:
+                after_closes.append(self._after_close(session_id))
+            else:
+                sessions.append(self._session(session_id, closes))
+        return PartitionBatch(
+            self.claim,
+            self.next_offset,
+            self.tick,
+            sessions,
+            after_closes,
+            self._dead_letters,
+            closes if self._rules.is_live else [],
+        )
+
+    def written(self, claim: Claim, batch: PartitionBatch) -> None:
+        """The batch is committed; `claim` is the one for the next."""
+        self.claim = claim
+        for write in batch.sessions:
+            session_id = write.summary.session_id
+            if write.summary.final:
+                del self._states[session_id]
+            else:
+                self._due.set(session_id, write.due_at)
+        for session_id in self._closed:
+            del self._states[session_id]
+        self._closed.clear()
+        self._changed.clear()
+        self._dead_letters = []
+        self.events_since_checkpoint = 0
+        self.dead_letter_bytes = 0
+        self._dirty = False
+
+    def _wake(self, session_id: str) -> None:
+        data = self._stored.pop(session_id, None)
+        if data is not None:
+            self._states[session_id] = load(session_id, data)
+
+    def _due_at(self, session_id: str) -> int | None:
+        state = self._states.get(session_id)
+        if state is None:
+            return 0 if session_id in self._stored else None
+        return due_at(state, is_closed=state.announced_close != NEVER)
+
+    def _session(self, session_id: str, closes: list[Close]) -> SessionWrite:
+        state = self._states[session_id]
+        announced = state.announced_close
+        summary = summarize(state, self._rules.policy)
+        settle(state, summary)
+        if state.announced_close != announced:
+            closes.append(Close(session_id, summary.figures.closed_at))
+        return SessionWrite(
+            summary,
+            state.partition,
+            state.first_offset,
+            state.last_offset,
+            due_at(state, is_closed=summary.closed),
+            b"" if summary.final else dump(state),
+        )
+
+    def _after_close(self, session_id: str) -> AfterCloseWrite:
+        before = self._closed[session_id]
+        is_new = before.events_after_close_count == 0
+        return AfterCloseWrite(after_close(self._states[session_id]), before.finding_count + is_new)

@@ -1,0 +1,195 @@
+"""A projection in SQL: claims, what a restart goes on from, checkpoints.
+
+The end of the record's way. A checkpoint is one transaction: progress by compare-and-set, then
+rows, states, dead letters and closes, so that SQL never holds half a step and a stale owner writes
+nothing (docs/architecture.md "Exactly once"). Imports `models`, `source` and the core's row types;
+never `ingest`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Final, NamedTuple
+
+from sqlalchemy import Engine, and_, bindparam, func, insert, select
+
+from models.policy import FOLD_VERSION, Policy
+from models.tables import (
+    finding_rows,
+    live_projection,
+    progress,
+    projections,
+    sessions_closed,
+    sessions_live,
+)
+from processor.claim import Claim, ProjectionMissingError, Rules, advance, read_rules, take
+from processor.database import reading, writing
+from processor.sql_rows import AFTER_CLOSE_CODE, PartitionBatch, write_rows
+
+IDS_MAX: Final = 500
+"""Ids in one look-up; SQLite takes 32,766 values a statement."""
+
+
+class LiveSession(NamedTuple):
+    """A live session as its row has it; `due_at`: the first T at which a tick must look at it."""
+
+    session_id: str
+    state: bytes
+    due_at: int
+
+
+class Restored(NamedTuple):
+    """Where the last checkpoint of a partition left it, and the rules to go on by."""
+
+    rules: Rules
+    next_offset: int
+    tick: int | None
+    live: list[LiveSession]
+
+
+class ClosedSession(NamedTuple):
+    """A session that is closed for good, as far as events after its close can still change it."""
+
+    session_id: str
+    events_after_close_count: int
+    finding_count: int
+    first_ts: int | None
+    detail: str | None
+
+
+class Projection:
+    """One projection of one database. Used by one thread.
+
+    Every method: `DatabaseAwayError`, `DatabaseDamagedError`.
+    """
+
+    def __init__(self, engine: Engine, projection: int) -> None:
+        self._engine = engine
+        self.projection = projection
+
+    def rules(self) -> Rules:
+        """Errors: `ProjectionMissingError`, `RulesError`."""
+        with reading(self._engine) as connection:
+            return read_rules(connection, self.projection)
+
+    def claim(self, partition: int, log: tuple[str, str], start_offset: int) -> Claim:
+        """Makes this processor the partition's owner, for every other one to see, and returns
+        the proof. `log`: the log's name and id; a new projection begins at `start_offset`.
+
+        Errors: `OtherLogError`, `ProjectionMissingError`, `RulesError`.
+        """
+        with writing(self._engine) as connection:
+            read_rules(connection, self.projection)
+            return take(connection, self.projection, partition, log, start_offset)
+
+    def restore(self, claim: Claim) -> Restored:
+        """What the partition's last checkpoint left. Only after the claim is committed: what an
+        earlier owner still writes would be missed otherwise.
+
+        Errors: `ProjectionMissingError`, `RulesError`.
+        """
+        live = (
+            select(sessions_live.c.session_id, sessions_live.c.state, sessions_live.c.due_at)
+            .where(sessions_live.c.projection == self.projection)
+            .where(sessions_live.c.log_partition == claim.partition)
+        )
+        place = (
+            select(progress.c.next_offset, progress.c.tick)
+            .where(progress.c.projection == self.projection)
+            .where(progress.c.log_partition == claim.partition)
+        )
+        with reading(self._engine) as connection:
+            rules = read_rules(connection, self.projection)
+            next_offset, tick = connection.execute(place).one()
+            rows = connection.execute(live, execution_options={"yield_per": 1_000})
+            return Restored(rules, next_offset, tick, [LiveSession(*row) for row in rows])
+
+    def closed_sessions(self, session_ids: Sequence[str]) -> list[ClosedSession]:
+        """Those of the ids whose sessions are closed for good."""
+        if not session_ids:
+            return []
+        after_close = and_(
+            finding_rows.c.projection == sessions_closed.c.projection,
+            finding_rows.c.session_id == sessions_closed.c.session_id,
+            finding_rows.c.code == AFTER_CLOSE_CODE,
+        )
+        found = (
+            select(
+                sessions_closed.c.session_id,
+                sessions_closed.c.events_after_close_count,
+                sessions_closed.c.finding_count,
+                finding_rows.c.first_ts,
+                finding_rows.c.detail,
+            )
+            .select_from(sessions_closed.outerjoin(finding_rows, after_close))
+            .where(sessions_closed.c.projection == self.projection)
+            .where(sessions_closed.c.session_id.in_(bindparam("ids", expanding=True)))
+        )
+        closed = []
+        with reading(self._engine) as connection:
+            for at in range(0, len(session_ids), IDS_MAX):
+                rows = connection.execute(found, {"ids": session_ids[at : at + IDS_MAX]})
+                closed += [ClosedSession(*row) for row in rows]
+        return closed
+
+    def checkpoint(self, topic: str, batches: Sequence[PartitionBatch]) -> list[Claim]:
+        """Writes all of the batches or nothing; returns the claims for the next checkpoint.
+
+        `topic`: what dead letters call the log.
+
+        Errors: `StaleOwnerError`: nothing was written. `DatabaseAwayError`: it may have been, the
+        caller must forget what it has and claim anew.
+        """
+        with writing(self._engine) as connection:
+            claims = [
+                advance(connection, self.projection, batch.claim, batch.next_offset, batch.tick)
+                for batch in batches
+            ]
+            write_rows(connection, self.projection, topic, batches)
+        return claims
+
+    def next_offsets(self) -> dict[int, int]:
+        """How far each partition has been read, by partition."""
+        place = select(progress.c.log_partition, progress.c.next_offset).where(
+            progress.c.projection == self.projection
+        )
+        with reading(self._engine) as connection:
+            return {row.log_partition: row.next_offset for row in connection.execute(place)}
+
+    def read_by_all(self, partition: int) -> int:
+        """The offset below which every projection of the database has read the partition."""
+        lowest = select(func.min(progress.c.next_offset)).where(
+            progress.c.log_partition == partition
+        )
+        with reading(self._engine) as connection:
+            return int(connection.execute(lowest).scalar_one() or 0)
+
+
+def find_live_projection(engine: Engine) -> int:
+    """The projection that readers see. Errors: `ProjectionMissingError`, `DatabaseAwayError`."""
+    with reading(engine) as connection:
+        live = connection.execute(select(live_projection.c.projection)).scalar()
+    if live is None:
+        raise ProjectionMissingError(None)
+    return int(live)
+
+
+def ensure_live_projection(engine: Engine, policy: Policy, now_ms: int) -> int:
+    """The live projection; in a new database one is made, with this policy for good.
+
+    Errors: `DatabaseAwayError`.
+    """
+    with writing(engine) as connection:
+        live = connection.execute(select(live_projection.c.projection)).scalar()
+        if live is not None:
+            return int(live)
+        first = 1
+        connection.execute(
+            insert(projections).values(
+                projection=first,
+                policy=asdict(policy),
+                fold_version=FOLD_VERSION,
+                created_at=now_ms,
+            )
+        )
+        connection.execute(insert(live_projection).values(id=1, projection=first))
+        return first

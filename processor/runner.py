@@ -1,0 +1,353 @@
+"""The live loop: poll, fold, checkpoint, tick, for ever.
+
+On the record's way it drives everything from source to projection. The fold itself is pure; here
+are the clock, the waiting and the retries. Imports `models` and the processor only.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, Protocol
+
+import structlog
+
+from models.records import LogRecord
+from processor.claim import ProjectionMissingError, RulesError, StaleOwnerError
+from processor.closes import CLOSES_MAX, ClosesRelay
+from processor.database import DatabaseAwayError
+from processor.memory import PartitionMemory
+from processor.processor_metrics import ProcessorMetrics
+from processor.projection import Projection
+from processor.source import BeyondLogError, LogAwayError, LogGapError, Source
+from processor.sql_rows import PartitionBatch
+from processor.step import DeadLetter, Decoded, PlacedRecord, decode_records
+
+logger = structlog.get_logger("bookended.processor")
+
+TRIM_BATCHES_MAX: Final = 10
+"""Batches of the log's retention in one round: the collector waits for none longer than for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerSettings:
+    """How the loop paces itself. The two `checkpoint_…` ones are a user's to choose."""
+
+    checkpoint_interval_s: float = 1.0
+    checkpoint_events_max: int = 50_000
+    poll_records_max: int = 500  # a slice of about 3 ms: requests in this process wait no longer
+    poll_timeout_s: float = 0.1
+    tick_delay_ms: int = 60_000  # more than the clocks of log and processor can differ
+    tick_sessions_max: int = 5_000
+    dead_letter_bytes_max: int = 64 * 1024 * 1024
+    backoff_first_s: float = 0.1
+    backoff_max_s: float = 5.0
+    standby_s: float = 5.0
+    trim_interval_s: float = 10.0
+
+
+class Clocks(NamedTuple):
+    """The wall clock (ms since the epoch), for ticks, and a steady one (s), for intervals."""
+
+    now_ms: Callable[[], int]
+    steady_s: Callable[[], float]
+
+
+class Retention(Protocol):
+    """Deletes old records of a log that does not do so itself."""
+
+    def trim(self, next_offset: int) -> int:
+        """Deletes one batch below `next_offset`, says how many. Errors: `LogAwayError`."""
+        ...
+
+
+RunnerState = Literal["starting", "running", "retrying", "standing_by", "stopped", "failed"]
+
+
+class RunnerStatus(NamedTuple):
+    """What the loop is doing; `reason` says why it is not running."""
+
+    state: RunnerState
+    reason: str
+
+
+class _Asked(NamedTuple):
+    """The wall clock, and where a partition ended when it was asked just after."""
+
+    now_ms: int
+    end_offset: int
+
+
+class Runner:
+    """One processor. `run` blocks; `status` may be read from any thread.
+
+    `projection`, `source` and `relay` are used by the thread that calls `run`, and closed by
+    whoever made them.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        projection: Projection,
+        relay: ClosesRelay,
+        metrics: ProcessorMetrics,
+        clocks: Clocks,
+        settings: RunnerSettings,
+        retention: Retention | None = None,
+    ) -> None:
+        self.status = RunnerStatus("starting", "")
+        self._source = source
+        self._projection = projection
+        self._relay = relay
+        self._metrics = metrics
+        self._clocks = clocks
+        self._settings = settings
+        self._retention = retention
+        self._memories: dict[int, PartitionMemory] = {}
+        self._last_received_at: dict[int, int] = {}
+        self._asked: dict[int, _Asked] = {}
+        self._failures = 0
+        self._round_at = 0.0
+        self._trim_at = 0.0
+        self._closes_waiting = True
+        self._troubles: dict[str, str] = {}
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it reads the log and writes SQL."""
+        return self.status.state == "running"
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until `stop` is set, then writes a last checkpoint and returns.
+
+        What can pass (log or database away, claim lost) is retried for ever with bounded backoff;
+        a projection of other rules is waited for. Everything else is raised, with `status` failed.
+        """
+        try:
+            while not stop.is_set():
+                stop.wait(self._attempt(stop))
+        except Exception as error:
+            self._enter("failed", str(error))
+            raise
+        self._enter("stopped", "")
+
+    def _attempt(self, stop: threading.Event) -> float:
+        """Works until something is in the way; returns how long to wait before the next try."""
+        try:
+            self._work(stop)
+        except (DatabaseAwayError, LogAwayError) as error:
+            self._metrics.retries.inc()
+            self._enter("retrying", str(error))
+            self._failures += 1
+            doubled_s = self._settings.backoff_first_s * float(2 ** min(self._failures - 1, 16))
+            return min(doubled_s, self._settings.backoff_max_s)
+        except (RulesError, ProjectionMissingError) as error:
+            self._enter("standing_by", str(error))
+            return self._settings.standby_s
+        finally:
+            self._memories.clear()
+            self._asked.clear()
+        return 0.0
+
+    def _enter(self, state: RunnerState, reason: str) -> None:
+        """Remembers the state; a change of it is one line in the log."""
+        before, self.status = self.status, RunnerStatus(state, reason)
+        self._metrics.running.set(state == "running")
+        if before != self.status:
+            level = {"running": logger.info, "stopped": logger.info, "failed": logger.error}
+            level.get(state, logger.warning)(f"processor_{state}", reason=reason)
+
+    def _work(self, stop: threading.Event) -> None:
+        self._claim_missing()
+        self._enter("running", "")
+        settings = self._settings
+        while not stop.is_set():
+            left_s = self._round_at - self._clocks.steady_s()
+            timeout_s = max(0.0, min(left_s, settings.poll_timeout_s))
+            self._take(self._source.poll(timeout_s, settings.poll_records_max))
+            if left_s <= 0 or self._is_full():
+                self._round()
+        self._checkpoint()
+        self._relay_closes()
+
+    def _is_full(self) -> bool:
+        memories = self._memories.values()
+        return (
+            sum(m.events_since_checkpoint for m in memories) >= self._settings.checkpoint_events_max
+            or sum(m.dead_letter_bytes for m in memories) >= self._settings.dead_letter_bytes_max
+        )
+
+    # --- claim ----------------------------------------------------------------------------------
+
+    def _claim_missing(self) -> None:
+        for partition in self._source.partitions():
+            if partition not in self._memories:
+                self._memories[partition] = self._open(partition)
+                self._closes_waiting = True
+
+    def _open(self, partition: int) -> PartitionMemory:
+        """Claims the partition, then reads what its last owner left, then seeks there."""
+        source = self._source
+        name = source.name()
+        start_offset = source.start_offset(partition)
+        claim = self._projection.claim(partition, (name, source.log_id()), start_offset)
+        restored = self._projection.restore(claim)
+        end_offset = source.end_offset(partition)
+        if restored.next_offset > end_offset:
+            raise BeyondLogError(name, partition, restored.next_offset, end_offset)
+        if restored.next_offset < start_offset:
+            raise LogGapError(name, partition, restored.next_offset, start_offset)
+        source.seek(partition, restored.next_offset)
+        return PartitionMemory(claim, restored)
+
+    # --- fold -----------------------------------------------------------------------------------
+
+    def _take(self, log_records: Sequence[LogRecord]) -> None:
+        if not log_records:
+            return
+        with self._metrics.fold_seconds.time():
+            decoded = decode_records(log_records)
+            self._fold(decoded)
+        self._metrics.records.inc(len(log_records))
+        self._last_received_at.update((r.partition, r.received_at) for r in log_records)
+
+    def _fold(self, decoded: Decoded) -> None:
+        records: defaultdict[int, list[PlacedRecord]] = defaultdict(list)
+        letters: defaultdict[int, list[DeadLetter]] = defaultdict(list)
+        for placed in decoded.records:
+            records[placed.partition].append(placed)
+        for letter in decoded.dead_letters:
+            letters[letter.partition].append(letter)
+        for partition, next_offset in decoded.next_offsets.items():
+            memory = self._memories.get(partition)
+            if memory is None:
+                continue  # not claimed by us: whoever did reads it
+            self._admit_closed(memory, records[partition])
+            folded = memory.fold(records[partition])
+            self._metrics.events.inc(folded.event_count)
+            self._metrics.late_events.inc(folded.late_event_count)
+            self._metrics.duplicate_events.inc(folded.duplicate_event_count)
+            self._metrics.dead_letters.inc(len(letters[partition]))
+            memory.moved(next_offset, len(records[partition]), letters[partition])
+
+    def _admit_closed(self, memory: PartitionMemory, records: Sequence[PlacedRecord]) -> None:
+        unknown = memory.unknown({placed.record.session_id for placed in records})
+        if unknown:
+            memory.admit(self._projection.closed_sessions(unknown))
+
+    # --- checkpoint and what follows it ---------------------------------------------------------
+
+    def _round(self) -> None:
+        self._checkpoint()
+        self._claim_missing()
+        is_done = self._tick()
+        self._relay_closes()
+        self._trim()
+        self._ask()
+        self._observe()
+        pause_s = self._settings.checkpoint_interval_s if is_done else 0.0
+        self._round_at = self._clocks.steady_s() + pause_s
+
+    def _checkpoint(self) -> None:
+        """Writes what changed. A partition that another owner claimed is forgotten, the others
+        are written without it."""
+        dirty = [memory for memory in self._memories.values() if memory.is_dirty]
+        if not dirty:
+            return
+        with self._metrics.checkpoint_seconds.time():
+            batches = {memory.claim.partition: memory.batch() for memory in dirty}
+            while batches:
+                try:
+                    claims = self._projection.checkpoint(self._source.topic(), [*batches.values()])
+                except StaleOwnerError as error:
+                    self._lose(error.partition)
+                    del batches[error.partition]
+                    continue
+                for claim, batch in zip(claims, batches.values(), strict=True):
+                    self._memories[claim.partition].written(claim, batch)
+                    self._count(batch)
+                break
+        self._failures = 0
+
+    def _lose(self, partition: int) -> None:
+        del self._memories[partition]
+        self._asked.pop(partition, None)
+        self._metrics.claims_lost.inc()
+        logger.warning("processor_lost_claim", partition=partition)
+
+    def _count(self, batch: PartitionBatch) -> None:
+        self._closes_waiting = self._closes_waiting or bool(batch.closes)
+        for write in batch.sessions:
+            if write.summary.final:
+                self._metrics.sessions_closed.labels(write.summary.figures.close_reason).inc()
+
+    def _ask(self) -> None:
+        """First the clock, then the log: what arrived before that time then lies below that end."""
+        for partition in self._memories:
+            if partition not in self._asked:
+                now_ms = self._clocks.now_ms()
+                self._asked[partition] = _Asked(now_ms, self._source.end_offset(partition))
+
+    def _tick(self) -> bool:
+        """Ticks each partition that has been read up to where it ended when the clock was asked;
+        False if more is due than one go takes. Follows a checkpoint, so that nothing is changed
+        and unwritten."""
+        is_done = True
+        for partition, memory in self._memories.items():
+            asked = self._asked.get(partition)
+            if asked is None or memory.next_offset < asked.end_offset:
+                continue
+            until = asked.now_ms - self._settings.tick_delay_ms
+            if memory.tick_to(until, self._settings.tick_sessions_max):
+                del self._asked[partition]
+            else:
+                is_done = False
+        return is_done
+
+    def _relay_closes(self) -> None:
+        if not self._closes_waiting:
+            return
+        try:
+            for partition in self._memories:
+                while (count := self._relay.relay(partition)) > 0:
+                    self._metrics.closes_published.inc(count)
+                    if count < CLOSES_MAX:
+                        break
+        except LogAwayError as error:
+            self._note("closes", str(error))
+            return
+        self._note("closes", "")
+        self._closes_waiting = False
+
+    def _trim(self) -> None:
+        """Some batches now and then; more in the next round while there is more."""
+        if self._retention is None or self._clocks.steady_s() < self._trim_at:
+            return
+        has_more = False
+        try:
+            for partition in self._memories:
+                next_offset = self._projection.read_by_all(partition)
+                batches = (self._retention.trim(next_offset) for _ in range(TRIM_BATCHES_MAX))
+                has_more = all(batches) or has_more
+            self._note("retention", "")
+        except LogAwayError as error:
+            self._note("retention", str(error))
+        pause_s = 0.0 if has_more else self._settings.trim_interval_s
+        self._trim_at = self._clocks.steady_s() + pause_s
+
+    def _note(self, work: str, trouble: str) -> None:
+        """A trouble that stops nothing else is told once, when it comes."""
+        if trouble and trouble != self._troubles.get(work):
+            logger.warning("processor_cannot_write_log", work=work, reason=trouble)
+        self._troubles[work] = trouble
+
+    def _observe(self) -> None:
+        now_ms = self._clocks.now_ms()
+        for partition, memory in self._memories.items():
+            lag = max(0, self._source.end_offset(partition) - memory.next_offset)
+            age_ms = now_ms - self._last_received_at.get(partition, now_ms)
+            label = str(partition)
+            self._metrics.lag_records.labels(label).set(lag)
+            self._metrics.lag_seconds.labels(label).set(max(0, age_ms) / 1000 if lag else 0)
+            self._metrics.next_offset.labels(label).set(memory.next_offset)
+            self._metrics.live_sessions.labels(label).set(memory.live_count)

@@ -1,0 +1,214 @@
+"""The rows of a checkpoint, table by table, and the statements that write them.
+
+On the record's way: between `processor.summarize` and SQL; `processor.projection` runs this inside
+its transaction. Rows are absolute figures, so writing them twice changes nothing. Imports `models`
+and `step`; never `ingest`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Delete, Insert, Table, Update, bindparam, delete, insert, update
+from sqlalchemy.dialects import sqlite
+
+from models.rows import RowKey, Summary
+from models.tables import (
+    CHILD_TABLES,
+    closes_outbox,
+    dead_letters,
+    finding_rows,
+    session_starts,
+    sessions_closed,
+    sessions_live,
+)
+from processor.claim import Claim
+from processor.source import Close
+from processor.step import AfterClose, DeadLetter
+
+Rows = list[dict[str, Any]]
+AFTER_CLOSE_CODE: Final = "event_after_close"
+BIGINT_MAX: Final = 2**63 - 1
+_ENDLESS: Final = ("untracked_ms", "initial_startup_ms")
+"""Figures that a client can drive beyond what SQL holds, with a clock that jumps to and fro."""
+
+
+class SessionWrite(NamedTuple):
+    """A session as a checkpoint writes it. `state` is what a restart goes on from."""
+
+    summary: Summary
+    log_partition: int
+    first_offset: int
+    last_offset: int
+    due_at: int
+    state: bytes
+
+
+class AfterCloseWrite(NamedTuple):
+    """What a session that is closed for good and in SQL still takes."""
+
+    figures: AfterClose
+    finding_count: int
+
+
+class PartitionBatch(NamedTuple):
+    """All that one partition gives to a checkpoint."""
+
+    claim: Claim
+    next_offset: int
+    tick: int | None
+    sessions: Sequence[SessionWrite]
+    after_closes: Sequence[AfterCloseWrite]
+    dead_letters: Sequence[DeadLetter]
+    closes: Sequence[Close]
+
+
+def write_rows(
+    connection: Connection, projection: int, topic: str, batches: Sequence[PartitionBatch]
+) -> None:
+    """Writes everything but the progress, in an order that leaves each session in one table."""
+    sessions = [write for batch in batches for write in batch.sessions]
+    _write_children(connection, projection, sessions)
+    _write_sessions(connection, projection, sessions)
+    after_closes = [write for batch in batches for write in batch.after_closes]
+    _write_after_closes(connection, projection, after_closes)
+    letters = [letter for batch in batches for letter in batch.dead_letters]
+    _run(connection, _upsert(dead_letters), _letter_rows(projection, topic, letters))
+    _run(connection, insert(closes_outbox), _close_rows(projection, batches))
+
+
+def _run(connection: Connection, statement: Insert | Update | Delete, rows: Rows) -> None:
+    if rows:
+        connection.execute(statement, rows)
+
+
+@cache
+def _upsert(table: Table) -> Insert:
+    statement = sqlite.insert(table)
+    keys = [column.name for column in table.primary_key]
+    news = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=news)
+
+
+@cache
+def _delete(table: Table) -> Delete:
+    """Deletes by primary key; the rows to delete name the keys with a trailing underscore."""
+    return delete(table).where(*(key == bindparam(f"{key.name}_") for key in table.primary_key))
+
+
+def _write_children(
+    connection: Connection, projection: int, sessions: Iterable[SessionWrite]
+) -> None:
+    gone: defaultdict[str, Rows] = defaultdict(list)
+    new: defaultdict[str, Rows] = defaultdict(list)
+    for write in sessions:
+        session_id = write.summary.session_id
+        for key in write.summary.gone:
+            gone[key[0]].append(_gone_row(projection, session_id, key))
+        for (name, _), row in write.summary.rows.items():
+            fields = row._asdict()
+            fields["projection"] = projection
+            fields["session_id"] = session_id
+            new[name].append(fields)
+    for name, table in CHILD_TABLES.items():
+        _run(connection, _delete(table), gone[name])
+        _run(connection, _upsert(table), new[name])
+
+
+def _gone_row(projection: int, session_id: str, key: RowKey) -> dict[str, Any]:
+    name, number = key
+    *_, last_key = CHILD_TABLES[name].primary_key
+    return {"projection_": projection, "session_id_": session_id, f"{last_key.name}_": number}
+
+
+def _write_sessions(
+    connection: Connection, projection: int, sessions: Iterable[SessionWrite]
+) -> None:
+    live: Rows = []
+    closed: Rows = []
+    starts: Rows = []
+    for write in sessions:
+        summary = write.summary
+        if summary.start is not None:
+            start = summary.start._asdict()
+            start.update(projection=projection, session_id=summary.session_id)
+            starts.append(start)
+        (closed if summary.final else live).append(_session_row(projection, write))
+    moved = [{"projection_": projection, "session_id_": row["session_id"]} for row in closed]
+    _run(connection, _upsert(session_starts), starts)
+    _run(connection, _upsert(sessions_live), live)
+    _run(connection, _delete(sessions_live), moved)
+    _run(connection, _upsert(sessions_closed), closed)
+
+
+def _session_row(projection: int, write: SessionWrite) -> dict[str, Any]:
+    summary = write.summary
+    row = summary.figures._asdict()
+    row.update(
+        projection=projection,
+        session_id=summary.session_id,
+        log_partition=write.log_partition,
+        first_offset=write.first_offset,
+        last_offset=write.last_offset,
+    )
+    for name in _ENDLESS:
+        if row[name] is not None and row[name] > BIGINT_MAX:
+            row[name] = BIGINT_MAX  # else one session would stop its partition
+    if not summary.final:
+        row.update(due_at=write.due_at, state=write.state)
+    return row
+
+
+def _write_after_closes(
+    connection: Connection, projection: int, writes: Sequence[AfterCloseWrite]
+) -> None:
+    statement = update(sessions_closed).where(
+        sessions_closed.c.projection == projection,
+        sessions_closed.c.session_id == bindparam("session_id_"),
+    )
+    rows = [
+        {
+            "session_id_": figures.session_id,
+            "events_after_close_count": figures.events_after_close_count,
+            "finding_count": finding_count,
+            "last_offset": figures.last_offset,
+        }
+        for figures, finding_count in writes
+    ]
+    _run(connection, statement, rows)
+    findings = [
+        {
+            "projection": projection,
+            "session_id": figures.session_id,
+            "code": AFTER_CLOSE_CODE,
+            "count": figures.events_after_close_count,
+            "first_ts": figures.first_ts,
+            "detail": figures.detail,
+        }
+        for figures, _ in writes
+    ]
+    _run(connection, _upsert(finding_rows), findings)
+
+
+def _letter_rows(projection: int, topic: str, letters: Iterable[DeadLetter]) -> Rows:
+    rows = []
+    for letter in letters:
+        row = letter._asdict()
+        row["log_partition"] = row.pop("partition")
+        row.update(projection=projection, topic=topic)
+        rows.append(row)
+    return rows
+
+
+def _close_rows(projection: int, batches: Iterable[PartitionBatch]) -> Rows:
+    return [
+        {
+            "projection": projection,
+            "log_partition": batch.claim.partition,
+            "session_id": close.session_id,
+            "closed_at": close.closed_at,
+        }
+        for batch in batches
+        for close in batch.closes
+    ]
