@@ -102,9 +102,7 @@ def event_to_fields(event: Event) -> dict[str, Any]:
 def _json_text(fields: Fields | None) -> str | None:
     if not fields:
         return None
-    return json.dumps(
-        fields, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-    )
+    return _JSON.encode(fields)
 
 
 def decode(record: LogRecord) -> Record:
@@ -180,7 +178,7 @@ def _json_fields(name: str, text: str | None) -> Fields | None:
     if text is None:
         return None
     try:
-        fields = json.loads(text, parse_constant=_refuse_constant)
+        fields = _READ_JSON(text)
     except (ValueError, RecursionError) as error:
         raise UndecodableRecord(f"{name} is not JSON: {error}") from error
     if not isinstance(fields, dict):
@@ -191,6 +189,13 @@ def _json_fields(name: str, text: str | None) -> Fields | None:
 
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON number")
+
+
+# Made once: `json.dumps` and `json.loads` make a new one for every call with options.
+_JSON: Final = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
+_READ_JSON: Final = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
 def _custom_fields(text: str | None) -> Fields | None:

@@ -13,7 +13,10 @@ from models.records import EVENT_TYPES, Event, EventType
 _KEY_LENGTH: Final = b"\x80\x01"  # 64, as Avro writes the length of a string
 _ONE_ONLINE_EVENT: Final = b"\x00\x02"  # offline = false; an array block of one item
 _NO_DETAILS: Final = b"\x00\x00"  # null; end of the array
-_TYPE_AT: Final = 10 + 2 + 64 + 2
+_LENGTH_AT: Final = 10
+_KEY_AT: Final = 12
+_OFFLINE_AT: Final = 12 + 64
+_TYPE_AT: Final = 12 + 64 + 2
 # Avro enum symbols start with "unknown", so the codes of the known types are 1 to 20, zigzag.
 _TYPES: Final[dict[int, EventType]] = {2 * (i + 1): name for i, name in enumerate(EVENT_TYPES)}
 _PLAYHEAD_ENDS: Final = {1: 0, 2: 0x80, 3: 0x8080, 4: 0x808080}
@@ -29,9 +32,13 @@ def read_bare(header: bytes, key: bytes, value: bytes) -> tuple[EventType, int, 
 
     `header` is the single-object header of the schema this reads.
     """
-    if value[:_TYPE_AT] != header + _KEY_LENGTH + key + _ONE_ONLINE_EVENT:
-        return None
-    if value[-2:] != _NO_DETAILS:
+    if not (
+        value.startswith(header)
+        and value.startswith(key, _KEY_AT)
+        and value.startswith(_KEY_LENGTH, _LENGTH_AT)
+        and value.startswith(_ONE_ONLINE_EVENT, _OFFLINE_AT)
+        and value.endswith(_NO_DETAILS)
+    ):
         return None
     kind = _TYPES.get(value[_TYPE_AT])
     ts_bits = int.from_bytes(value[_TYPE_AT + 1 : _TYPE_AT + 7], "little")

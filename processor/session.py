@@ -32,7 +32,7 @@ from processor.fields import LIVE_CONTENT_TYPES, start_row
 from processor.findings import find
 from processor.order import insert_in_order, is_duplicate, remember
 from processor.quality import take_quality
-from processor.quiet import pass_quietly
+from processor.quiet import NOT_QUIET, pass_quietly
 from processor.state import SessionState
 from processor.things import NEVER, Closing
 
@@ -58,7 +58,7 @@ def fold(
 def arrive(state: SessionState, event: Event, policy: Policy) -> None:
     """One event arrives (docs/rules.md "Order"): the clock moves, what is due is applied, then
     the event itself is judged: after close, duplicate, ignored, set back, late, or it waits."""
-    if event.type == "ping" and pass_quietly(state, event):
+    if event.type not in NOT_QUIET and pass_quietly(state, event):
         return
     if not state.is_closed():
         _move_arrival_clock(state, event.received_at, policy)

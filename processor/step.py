@@ -7,7 +7,7 @@ not in it is a new session.
 """
 
 from collections.abc import Iterable, MutableMapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from models.avro import UndecodableRecord, decode
 from models.limits import REORDER_WINDOW_MS
@@ -17,6 +17,9 @@ from processor.session import arrive, end_of_list, limit_at
 from processor.session import tick as tick_session
 from processor.state import SessionState
 from processor.things import NEVER, Closing
+
+
+_new: Final = tuple.__new__  # what a NamedTuple does, without its Python frame
 
 
 class DeadLetter(NamedTuple):
@@ -69,7 +72,7 @@ def decode_records(log_records: Sequence[LogRecord]) -> Decoded:
     for log_record in log_records:
         partition, offset, received_at, key, value = log_record
         try:
-            records.append(PlacedRecord(partition, offset, decode(log_record)))
+            records.append(_new(PlacedRecord, (partition, offset, decode(log_record))))
         except UndecodableRecord as error:
             dead_letters.append(
                 DeadLetter(partition, offset, received_at, error.reason, key, value)
