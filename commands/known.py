@@ -1,0 +1,72 @@
+"""Errors of the other packages that a user can do something about, as the one line he is told.
+
+Beside the record's way: `bookended.py` asks here before it calls an error a defect. Imports the
+packages' errors.
+"""
+
+from typing import Final
+
+from commands.errors import Failure
+from commands.storage import fault_of_text
+from ingest.log_file import LogFault, LogUnusable
+from ingest.server import CertificateError, ListenError
+from ingest.sids import KeyFault
+from migrations import NewerSchemaError, OlderSchemaError
+from processor.claim import ProjectionMissingError, RulesError
+from processor.database import DatabaseAwayError, DatabaseDamagedError
+from processor.memory import BadPartitionError
+from processor.snapshot import StateVersionError
+from processor.source import (
+    BeyondLogError,
+    LogAwayError,
+    LogDamagedError,
+    LogGapError,
+    LogMissingError,
+    NewerLogError,
+    OtherLogError,
+)
+
+# Their texts end with the next step.
+_COMPLETE: Final = (
+    BadPartitionError,
+    BeyondLogError,
+    CertificateError,
+    DatabaseDamagedError,
+    KeyFault,
+    ListenError,
+    LogDamagedError,
+    LogGapError,
+    LogMissingError,
+    LogUnusable,
+    NewerLogError,
+    NewerSchemaError,
+    OlderSchemaError,
+    OtherLogError,
+    ProjectionMissingError,
+    RulesError,
+    StateVersionError,
+)
+KNOWN: Final = (*_COMPLETE, DatabaseAwayError, LogAwayError, LogFault)
+
+
+def known_failure(error: BaseException) -> Failure | None:
+    """What to tell about an error, or None for one that nobody foresaw."""
+    if isinstance(error, LogFault):
+        what, next_step = fault_of_text(error.reason)
+        return Failure(f"log {error.path}: {what}", next_step)
+    if isinstance(error, LogAwayError):
+        what, next_step = fault_of_text(error.reason)
+        return Failure(f"log {error.log}: {what}", next_step)
+    if isinstance(error, DatabaseAwayError):
+        what, next_step = fault_of_text(error.reason)
+        return Failure(f"database {error.database.removeprefix('sqlite:///')}: {what}", next_step)
+    if isinstance(error, _COMPLETE):
+        return _split(str(error))
+    return None
+
+
+def _split(line: str) -> Failure:
+    what, _, next_step = line.rpartition("; ")
+    if not what:
+        return Failure(line, "Run `bookended check` for more.")
+    return Failure(what, f"{next_step[:1].upper()}{next_step[1:]}.")

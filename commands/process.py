@@ -1,0 +1,72 @@
+"""`bookended process`: the processor alone, over the log that a `collect` beside it writes.
+
+Part of the composition root. Imports `embedded`, the locks and the settings.
+"""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from prometheus_client import CollectorRegistry, start_http_server
+
+from commands.embedded import ProcessorThread, prepare
+from commands.errors import Failure
+from commands.interpreter import tune_interpreter
+from commands.locks import sole
+from commands.logs import configure
+from commands.options import takes
+from commands.settings import ProcessingAlone
+from commands.values import parse_address
+
+logger = structlog.get_logger("bookended")
+
+
+@takes(ProcessingAlone)
+def command(settings: ProcessingAlone) -> None:
+    """Runs the processor alone: reads the log, writes sessions to the database.
+
+    Ctrl-C or SIGTERM ends it with a last checkpoint.
+    """
+    configure(settings.log_level, settings.log_format)
+    tune_interpreter()
+    prepare(settings)
+    registry = CollectorRegistry()
+    with sole("processor", settings.database_path), _metrics(settings, registry):
+        asyncio.run(_process(settings, registry))
+
+
+async def _process(settings: ProcessingAlone, registry: CollectorRegistry) -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    processor = ProcessorThread(settings, registry, lambda: loop.call_soon_threadsafe(ended.set))
+    processor.start()
+    logger.info("processing", log=str(settings.log_path), database=str(settings.database_path))
+    await ended.wait()
+    logger.info("draining")
+    await asyncio.to_thread(processor.stop)
+    logger.info("stopped")
+
+
+@contextmanager
+def _metrics(settings: ProcessingAlone, registry: CollectorRegistry) -> Iterator[None]:
+    if settings.metrics_listen is None:
+        yield
+        return
+    address = parse_address(settings.metrics_listen)
+    try:
+        server, thread = start_http_server(address.port, address.host, registry)
+    except OSError as error:
+        raise Failure(
+            f"cannot serve metrics on {address}: {error.strerror}",
+            "Stop what listens there, or give another --metrics-listen.",
+        ) from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,45 @@
+"""`bookended run`: collector and processor in one process, over the embedded files.
+
+Part of the composition root. Imports `collecting`, `embedded`, the locks and the settings.
+"""
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from commands.collecting import collector_server, url_of
+from commands.embedded import ProcessorThread, make_directory_of, prepare
+from commands.interpreter import tune_interpreter
+from commands.locks import sole
+from commands.logs import configure
+from commands.options import takes
+from commands.settings import Running
+from commands.tables import banner
+
+logger = structlog.get_logger("bookended")
+
+
+@takes(Running)
+def command(settings: Running) -> None:
+    """Runs collector and processor in one process, with all data in one directory.
+
+    Log and database are made at the first start and brought to this release's schema at every one.
+    Ctrl-C or SIGTERM drains: not ready, stop accepting, finish what is in flight, write the last
+    checkpoint, exit.
+    """
+    configure(settings.log_level, settings.log_format)
+    tune_interpreter()
+    make_directory_of(settings.log_path)
+    make_directory_of(settings.database_path)
+    with sole("collector", settings.log_path), sole("processor", settings.database_path):
+        registry = CollectorRegistry()
+        server = collector_server(settings, registry)
+        bound = server.bind()
+        prepare(settings)
+        processor = ProcessorThread(settings, registry, server.drain)
+        processor.start()
+        try:
+            banner(url_of(settings, bound), settings.data)
+            server.run(handle_signals=True)
+        finally:
+            processor.stop()
+    logger.info("stopped")

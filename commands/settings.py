@@ -1,0 +1,316 @@
+"""Every setting of every command: its default, its bounds, what it is for.
+
+Beside the record's way. A setting `some_name` is the flag `--some-name` and the variable
+`BOOKENDED_SOME_NAME`; the flag wins. Commands combine the groups below. Imports `values`,
+`logs`, `faults`, the policy and what `ingest` knows of keys and certificates.
+"""
+
+import importlib
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from commands.faults import FAULTS, parse_faults
+from commands.logs import LogFormat, LogLevel
+from commands.values import (
+    Address,
+    CollectorUrl,
+    DatabaseUrl,
+    DataPath,
+    Duration,
+    Listen,
+    LogUrl,
+    Prefix,
+    Size,
+    parse_address,
+    sqlite_path,
+)
+from ingest.sids import KeyFault, load_key_file, parse_keys
+from models.policy import Policy
+
+ENV_PREFIX: Final = "BOOKENDED_"
+Profile = Literal["standard", "strict"]
+
+
+def _usable(read: Callable[[], object]) -> None:
+    try:
+        read()
+    except KeyFault as error:
+        raise ValueError(error.reason) from error
+
+
+def _are_faults(text: str) -> str:
+    parse_faults(text)
+    return text
+
+
+class Common(BaseSettings):
+    """What every command takes."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    log_level: LogLevel = Field("info", description="Log lines from this level on go to stderr.")
+    log_format: LogFormat = Field(
+        "auto", description="Form of the log lines; auto is text on a terminal, else JSON."
+    )
+    debug: bool = Field(False, description="Show the traceback of an unexpected error.")
+
+
+class Logged(Common):
+    """Where the log is."""
+
+    data: DataPath = Field(
+        Path("bookended-data"),
+        description="Directory of the embedded log, the embedded database and the session id key.",
+    )
+    log: LogUrl | None = Field(
+        None, description="The log: sqlite:///FILE. Default: log.db in the data directory."
+    )
+
+    @property
+    def log_path(self) -> Path:
+        return sqlite_path(self.log) if self.log else self.data / "log.db"
+
+
+class Stored(Logged):
+    """Where log and database are."""
+
+    database: DatabaseUrl | None = Field(
+        None,
+        description="The database: sqlite:///FILE. Default: analytics.db in the data directory.",
+    )
+
+    @property
+    def database_path(self) -> Path:
+        return sqlite_path(self.database) if self.database else self.data / "analytics.db"
+
+
+class Collecting(Logged):
+    """The collector: HTTP, session ids, bounds."""
+
+    listen: Listen = Field(
+        "127.0.0.1:8080", description="HOST:PORT to listen on; port 0 takes a free one."
+    )
+    path_prefix: Prefix = Field(
+        "", description="Accepted in front of /api/v1 on requests; never part of Location."
+    )
+    profile: Profile = Field(
+        "standard", description="How strictly bodies are checked; strict is for client QA."
+    )
+    tls_cert: Path | None = Field(
+        None, description="PEM file with the certificate chain; with it the collector speaks HTTPS."
+    )
+    tls_key: Path | None = Field(
+        None,
+        description="PEM file with the certificate's key, without a passphrase.",
+        validate_default=True,
+    )
+    sid_key_file: Path | None = Field(
+        None,
+        description="File with the keys of session ids, one a line, newest first (others still "
+        "verify). Default: sid.key in the data directory, made at the first start.",
+    )
+    sid_keys: SecretStr | None = Field(
+        None,
+        description="The keys themselves, comma-separated, newest first; instead of a file. "
+        "Better given as a variable: flags can be seen by other users of the machine.",
+    )
+    drain_grace: Annotated[Duration, Field(le=timedelta(minutes=10))] = Field(
+        timedelta(0),
+        description="Time to go on accepting after SIGTERM, not ready, until a load balancer has "
+        "noticed.",
+    )
+    drain_max: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(hours=1))] = Field(
+        timedelta(seconds=15), description="Time that requests in flight get after that."
+    )
+    requests_max: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        1_000, description="Requests in flight at most; beyond that 503 with Retry-After."
+    )
+    request_bytes_max: Annotated[Size, Field(ge=16 * 1024**2, le=64 * 1024**3)] = Field(
+        64 * 1024**2, description="Bytes of request bodies in flight at most; beyond that 503."
+    )
+
+    @property
+    def address(self) -> Address:
+        return parse_address(self.listen)
+
+    @field_validator("tls_key")
+    @classmethod
+    def _certificate_loads(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if "tls_cert" in info.data:
+            _check_tls(info.data["tls_cert"], key)
+        return key
+
+    @field_validator("sid_key_file")
+    @classmethod
+    def _key_file_is_one(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            _usable(lambda: load_key_file(path))
+        return path
+
+    @field_validator("sid_keys")
+    @classmethod
+    def _keys_are_keys(cls, keys: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if keys is not None:
+            if info.data.get("sid_key_file") is not None:
+                raise ValueError("give the keys or a file with the keys, not both")
+            _usable(lambda: parse_keys(keys.get_secret_value(), "the text"))
+        return keys
+
+
+class Ruling(Common):
+    """The rules of a new projection (docs/rules.md "Policy"); one that exists keeps its own."""
+
+    unclosed_break: Literal["content", "ad"] = Field(
+        "content", description="What the ads of a break without its closing bookend count as."
+    )
+    break_gap: Literal["excluded", "content"] = Field(
+        "excluded", description="What the time between the ads of a break counts as."
+    )
+    stall_detection: Literal["on", "off"] = Field(
+        "on", description="Whether a playhead that stands still while playing is a stall."
+    )
+    valid_play: Annotated[Duration, Field(le=timedelta(days=1))] = Field(
+        timedelta(seconds=30), description="Content time from which a play is a valid one."
+    )
+    complete_play_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.99, description="Share of the content that must be played for a complete play."
+    )
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(
+            unclosed_break=self.unclosed_break,
+            break_gap=self.break_gap,
+            stall_detection=self.stall_detection,
+            valid_play_ms=round(self.valid_play.total_seconds() * 1000),
+            complete_play_share=self.complete_play_share,
+        )
+
+
+class Migrating(Stored, Ruling):
+    """The migration."""
+
+
+class Processing(Stored, Ruling):
+    """The processor: checkpoints, retention, rules."""
+
+    checkpoint_interval: Annotated[
+        Duration, Field(ge=timedelta(milliseconds=50), le=timedelta(minutes=1))
+    ] = Field(timedelta(seconds=1), description="Time from one checkpoint to the next.")
+    checkpoint_events: Annotated[int, Field(ge=100, le=1_000_000)] = Field(
+        50_000, description="Events after which a checkpoint is due before its time."
+    )
+    log_retention: Annotated[Duration, Field(ge=timedelta(minutes=1))] | None = Field(
+        None,
+        description="Age from which processed records are deleted from the embedded log. "
+        "Default: kept for ever.",
+    )
+
+
+class ProcessingAlone(Processing):
+    """The processor in a process of its own."""
+
+    metrics_listen: Listen | None = Field(
+        None, description="HOST:PORT to serve Prometheus metrics on; nothing is served without it."
+    )
+
+
+class Running(Collecting, Processing):
+    """Collector and processor together."""
+
+
+class Demonstrating(Common):
+    """The demo."""
+
+    log_level: LogLevel = Field("error", description="Log lines from this level on go to stderr.")
+
+    data: DataPath | None = Field(
+        None, description="Directory for the demo's data, new or empty. Default: a temporary one."
+    )
+    json_output: bool = Field(
+        False,
+        description="Print one JSON object instead of tables.",
+        validation_alias=f"{ENV_PREFIX}JSON",
+    )
+
+
+class Checking(Running, ProcessingAlone):
+    """The check: all settings that a server takes."""
+
+    json_output: bool = Field(
+        False,
+        description="Print one JSON object instead of tables.",
+        validation_alias=f"{ENV_PREFIX}JSON",
+    )
+
+
+class Simulating(Common):
+    """The simulation."""
+
+    url: CollectorUrl = Field("http://127.0.0.1:8080", description="The collector to play against.")
+    sessions: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        50, description="Sessions to play in all."
+    )
+    rate: Annotated[float, Field(gt=0, le=100_000)] = Field(
+        50.0, description="Events a second, over all players, to aim at."
+    )
+    speed: Annotated[float, Field(ge=1, le=10_000)] = Field(
+        60.0,
+        description="How much faster than real time players live; their ts stay consistent and "
+        "end at the present.",
+    )
+    faults: Annotated[str, AfterValidator(_are_faults)] = Field(
+        "none",
+        description=f"What goes wrong on the way: all, none, or a list of {', '.join(FAULTS)}.",
+    )
+    seed: int = Field(1, description="One seed gives one audience and its faults.")
+    connections: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        64, description="Requests at a time at most."
+    )
+    duration: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=30))] = Field(
+        timedelta(minutes=10), description="Stop after this time."
+    )
+    truth: Path | None = Field(
+        None, description="Write each acknowledged request to this file, a JSON object a line."
+    )
+    insecure: bool = Field(False, description="Accept any certificate over HTTPS.")
+    json_output: bool = Field(
+        False,
+        description="Print one JSON object instead of tables.",
+        validation_alias=f"{ENV_PREFIX}JSON",
+    )
+
+
+GROUPS: Final[tuple[type[Common], ...]] = (
+    Simulating,
+    Logged,
+    Stored,
+    Collecting,
+    Processing,
+    ProcessingAlone,
+    Ruling,
+    Demonstrating,
+    Common,
+)
+"""Every setting stands in one of these, in the order in which people are shown them."""
+
+
+def _check_tls(cert: Path | None, key: Path | None) -> None:
+    if cert is None and key is None:
+        return
+    if cert is None or key is None:
+        missing = "--tls-cert" if cert is None else "--tls-key"
+        raise ValueError(f"certificate and key go together; {missing} is missing")
+    # Imported only when there is a certificate: it brings a web server with it.
+    server = importlib.import_module("ingest.server")
+    try:
+        server.check_certificate(cert, key)
+    except server.CertificateError as error:
+        raise ValueError(f"{cert} with key {key}: {error.reason}") from error

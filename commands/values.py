@@ -1,0 +1,150 @@
+"""Texts of settings and what they stand for: addresses, durations, sizes, log and database URLs.
+
+Beside the record's way. Every parser raises `ValueError` with a text that ends the sentence
+"<setting>: ...". Imports nothing of the project.
+"""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator
+
+_UNITS_MS: Final = {
+    "ms": 1,
+    "s": 1_000,
+    "m": 60_000,
+    "h": 3_600_000,
+    "d": 86_400_000,
+}
+_SIZES: Final = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(ms|s|m|h|d)")
+_SIZE: Final = re.compile(r"(\d{1,12})\s*(KiB|MiB|GiB|)")
+_SQLITE: Final = "sqlite:///"
+_KAFKA: Final = "kafka://"
+
+
+class Address(NamedTuple):
+    """Where to listen. Port 0 lets the system choose a free one."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.host in {"localhost", "::1"} or self.host.startswith("127.")
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """`HOST:PORT`, an IPv6 host in brackets."""
+    host, _, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("an IPv6 address needs brackets; give for example [::1]:8080")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise ValueError("is not HOST:PORT; give for example 127.0.0.1:8080")
+    return Address(host, int(port))
+
+
+def parse_duration(value: object) -> object:
+    """A number with a unit (`500ms`, `1.5s`, `10m`, `12h`, `7d`) as a `timedelta`."""
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if match is None:
+        raise ValueError("is not a duration; give a number with a unit, for example 500ms, 10s, 7d")
+    return timedelta(milliseconds=float(match[1]) * _UNITS_MS[match[2]])
+
+
+def parse_size(value: object) -> object:
+    """A number of bytes, or of KiB, MiB, GiB (`64MiB`)."""
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise ValueError("is not a size; give a number with a unit, for example 64MiB")
+    return int(match[1]) * _SIZES[match[2]]
+
+
+def duration_text(value: timedelta) -> str:
+    """The shortest text that `parse_duration` reads back."""
+    whole_ms = round(value.total_seconds() * 1000)
+    for unit in ("d", "h", "m", "s"):
+        if whole_ms and whole_ms % _UNITS_MS[unit] == 0:
+            return f"{whole_ms // _UNITS_MS[unit]}{unit}"
+    return f"{whole_ms}ms"
+
+
+def size_text(value: int) -> str:
+    """The shortest text that `parse_size` reads back."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if value and value % _SIZES[unit] == 0:
+            return f"{value // _SIZES[unit]}{unit}"
+    return str(value)
+
+
+def sqlite_path(url: str) -> Path:
+    """The file that `sqlite:///…` names: relative with three slashes, absolute with four."""
+    return Path(url[len(_SQLITE) :])
+
+
+def _is_address(text: str) -> str:
+    parse_address(text)
+    return text
+
+
+def _is_log_url(text: str) -> str:
+    if text.startswith(_KAFKA):
+        raise ValueError("Kafka comes with a later release; give sqlite:///FILE, or nothing")
+    return _is_sqlite_url(text)
+
+
+def _is_database_url(text: str) -> str:
+    if text.startswith("postgresql"):
+        raise ValueError("PostgreSQL comes with a later release; give sqlite:///FILE, or nothing")
+    return _is_sqlite_url(text)
+
+
+def _is_sqlite_url(text: str) -> str:
+    name = text[len(_SQLITE) :] if text.startswith(_SQLITE) else ""
+    if not name or "?" in name or name == ":memory:":
+        raise ValueError(
+            "is not sqlite:///FILE; give for example sqlite:////var/lib/bookended/x.db"
+        )
+    return text
+
+
+def _is_prefix(text: str) -> str:
+    text = text.rstrip("/")
+    if text and not re.fullmatch(r"(/[A-Za-z0-9._~-]+){1,8}", text):
+        raise ValueError("is not a path; give for example /collect")
+    return text
+
+
+def _is_collector_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        raise ValueError("is not the URL of a collector; give for example http://127.0.0.1:8080")
+    return text
+
+
+def _is_data_path(path: Path) -> Path:
+    if "?" in str(path):
+        raise ValueError("has a ? in it, which a database URL cannot carry; choose another name")
+    return path
+
+
+DataPath = Annotated[Path, AfterValidator(_is_data_path)]
+CollectorUrl = Annotated[str, AfterValidator(_is_collector_url)]
+Listen = Annotated[str, AfterValidator(_is_address)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Size = Annotated[int, BeforeValidator(parse_size)]
+LogUrl = Annotated[str, AfterValidator(_is_log_url)]
+DatabaseUrl = Annotated[str, AfterValidator(_is_database_url)]
+Prefix = Annotated[str, AfterValidator(_is_prefix)]
