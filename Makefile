@@ -51,8 +51,8 @@ check: setup ## ruff and mypy
 test: check ## check, then all tests
 	$(PY) -m pytest
 
-bench: setup ## measure speed and size: a table and JSON
-	$(PY) tests/bench/run.py
+bench: setup ## measure speed and size: a table and JSON (a part: ARGS='--only fold')
+	$(PY) -m tests.bench.run $(ARGS)
 
 clean: ## remove .venv, caches and builds (never data)
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,173 @@
+"""The parts of README.md that follow from the code: the table of settings, and the picture.
+
+Only for tests. `python -m tests.readme_parts` writes them anew; tests/test_docs.py and
+tests/test_readme.py compare them.
+"""
+
+import html
+import io
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+import bookended
+from commands.options import Setting, settings_of, value_text
+from commands.settings import (
+    Checking,
+    Collecting,
+    Common,
+    Demonstrating,
+    Migrating,
+    ProcessingAlone,
+    Running,
+    Simulating,
+)
+from tests.documents import ROOT, read
+
+README: Final = ROOT / "README.md"
+PICTURE: Final = ROOT / "docs/images/demo.svg"
+WIDTH: Final = 80
+
+TAKEN_BY: Final[dict[str, type[Common]]] = {
+    "run": Running,
+    "collect": Collecting,
+    "process": ProcessingAlone,
+    "migrate": Migrating,
+    "demo": Demonstrating,
+    "simulate": Simulating,
+    "check": Checking,
+}
+"""`check` comes last: it takes all settings of the servers, which the table need not repeat."""
+
+# rich's own template loads fonts from elsewhere; a picture in a document must not.
+_SVG: Final = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">
+  <style>
+    .{unique_id}-matrix {{
+      font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+      font-size: {char_height}px; line-height: {line_height}px;
+    }}
+    {styles}
+  </style>
+  <defs>
+    <clipPath id="{unique_id}-clip-terminal">
+      <rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
+    </clipPath>
+    {lines}
+  </defs>
+  <rect width="{width}" height="{height}" rx="8" fill="#1c1f26" />
+  <g transform="translate({terminal_x}, 12)" clip-path="url(#{unique_id}-clip-terminal)">
+    {backgrounds}
+    <g class="{unique_id}-matrix">
+    {matrix}
+    </g>
+  </g>
+</svg>
+"""
+
+
+def configuration_rows() -> list[list[str]]:
+    """Each setting once: flag, variable, default, commands, meaning."""
+    takers: dict[tuple[str, ...], list[str]] = {}
+    for name, model in TAKEN_BY.items():
+        for setting in settings_of(model):
+            row = (
+                f"`{setting.flag}`",
+                f"`{setting.variable}`",
+                default_of(setting),
+                setting.description,
+            )
+            if name != "check" or row not in takers or setting.flag == "--json":
+                takers.setdefault(row, []).append(f"`{name}`")
+    return [[*row[:3], ", ".join(names), row[3]] for row, names in takers.items()]
+
+
+def default_of(setting: Setting) -> str:
+    """The default; for one of a few values the others too."""
+    default = "" if setting.is_switch else value_text(setting, setting.info.default)
+    if not default:
+        return ""
+    values = re.findall(r"'(\w+)'", str(setting.info.annotation))
+    others = [f"`{value}`" for value in values if value != default]
+    return f"`{default}`" + (f", or {', '.join(others)}" if others else "")
+
+
+def configuration_table() -> str:
+    """The table as it stands in the README."""
+    head = ["flag", "variable", "default", "of", "meaning"]
+    rows = [head, ["---"] * 5, *configuration_rows()]
+    return "".join(f"| {' | '.join(row)} |\n".replace("|  |", "| |") for row in rows)
+
+
+def command_table() -> str:
+    rows = [["command", "does"], ["---", "---"]]
+    rows += [[f"`bookended {name}`", does] for name, does in bookended.COMMANDS.items()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def demo_output() -> str:
+    """What `bookended demo` prints, `WIDTH` columns wide."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "bookended", "demo", "--data", str(Path(folder) / "data")],
+            cwd=ROOT,
+            env={"COLUMNS": str(WIDTH), "PATH": "", "PYTHONUTF8": "1"},
+            capture_output=True,
+            check=True,
+            encoding="utf-8",
+            timeout=120,
+        )
+    return done.stdout
+
+
+def pictured_lines(output: str) -> list[str]:
+    """The sessions and their comparison, out of the demo's output."""
+    lines = [line.rstrip() for line in output.splitlines()]
+    end = next(n for n, line in enumerate(lines) if line.startswith("Findings"))
+    return "\n".join(lines[:end]).rstrip().splitlines()
+
+
+def picture(lines: list[str]) -> str:
+    """The lines as an SVG."""
+    console = Console(width=WIDTH, record=True, file=io.StringIO(), force_terminal=True)
+    for line in lines:
+        style = "bold #9ece6a" if line.endswith("──") and line[:1].isalpha() else ""
+        style = "bright_black" if line.strip().startswith("───") else style
+        console.print(Text(line, style=style), highlight=False)
+    return console.export_svg(title="", code_format=_SVG, unique_id="demo")
+
+
+def lines_in_picture(svg: str) -> list[str]:
+    """The text that a picture shows, line by line."""
+    rows: dict[float, list[tuple[float, str]]] = {}
+    for x, y, text in re.findall(r'<text [^>]*x="([\d.]+)" y="([\d.]+)"[^>]*>(.*?)</text>', svg):
+        rows.setdefault(float(y), []).append((float(x), html.unescape(text)))
+    joined = ("".join(text for _, text in sorted(row)) for _, row in sorted(rows.items()))
+    return [line.replace("\xa0", " ").strip() for line in joined if line.strip("\xa0 ")]
+
+
+def with_table(text: str, heading: str, table: str) -> str:
+    """The document with the first table under a heading replaced."""
+    at = text.index(f"\n## {heading}\n")
+    first = re.search(r"^\|(?:.*\n\|)*.*\n", text[at:], re.MULTILINE)
+    assert first, heading
+    return text[: at + first.start()] + table + text[at + first.end() :]
+
+
+def main() -> None:
+    text = read("README.md").text
+    text = with_table(text, "Configuration", configuration_table())
+    text = with_table(text, "Commands", command_table())
+    README.write_text(text, encoding="utf-8")
+    PICTURE.parent.mkdir(exist_ok=True)
+    PICTURE.write_text(picture(pictured_lines(demo_output())), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
