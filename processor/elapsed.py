@@ -62,9 +62,7 @@ def _account_buffer(state: SessionState, dt: int) -> None:
         state.ad.buffer_ms += dt
 
 
-def _account_gap(
-    state: SessionState, event: Event, dt: int, moved_ms: int, policy: Policy
-) -> None:
+def _account_gap(state: SessionState, event: Event, dt: int, moved_ms: int, policy: Policy) -> None:
     """In a break, between ads: content that runs on is content, anything else neither."""
     if advanced(dt, moved_ms):
         if state.player == "starting":

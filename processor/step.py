@@ -18,7 +18,6 @@ from processor.session import tick as tick_session
 from processor.state import SessionState
 from processor.things import NEVER, Closing
 
-
 _new: Final = tuple.__new__  # what a NamedTuple does, without its Python frame
 
 
