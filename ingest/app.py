@@ -63,6 +63,11 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 _OFFLINE_MAX: Final = 16
 """Offline lists in hand at once; each may be 8 MiB, and they are read one after the other."""
 
+DRAINING: Final = "draining"
+LEARNING: Final = "learning which sessions are closed"
+PASSING: Final = frozenset((DRAINING, LEARNING))
+"""Reasons not to be ready that are part of every start and stop."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -129,9 +134,9 @@ class CollectorApp:
     def reason_not_ready(self) -> str:
         """Why this collector should get no traffic; empty when it should."""
         if self.is_draining:
-            return "draining"
+            return DRAINING
         if not self._closes.is_ready:
-            return "learning which sessions are closed"
+            return LEARNING
         return self._publisher.reason_not_ready()
 
     def close(self) -> None:

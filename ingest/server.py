@@ -22,6 +22,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from ingest.app import PASSING
 from ingest.collector import Collector
 from ingest.metrics import CONNECTIONS
 from ingest.protocol import BoundedProtocol, ConnectionBounds, protocol_class
@@ -205,7 +206,8 @@ class CollectorServer:
             if reason != told:
                 told = reason
                 if reason:
-                    _log.warning("collector_not_ready", reason=reason)
+                    tell = _log.info if reason in PASSING else _log.warning
+                    tell("collector_not_ready", reason=reason)
                 else:
                     _log.info("collector_ready")
             await asyncio.sleep(_LOOK_INTERVAL_S)

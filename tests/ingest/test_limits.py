@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -22,7 +22,8 @@ from tests.ingest.servers import (
     running,
 )
 
-QUICK = ServerConfig(port=0, bounds=ConnectionBounds(silence_s=0.2, request_s=1.0))
+QUICK = ServerConfig(port=0, bounds=ConnectionBounds(silence_s=0.2, request_s=600))
+TRICKLED = ServerConfig(port=0, bounds=ConnectionBounds(silence_s=600, request_s=1.0))
 
 
 def padded(body: bytes, length: int) -> bytes:
@@ -130,10 +131,10 @@ def test_a_silent_body_is_408(quick: Running) -> None:
     assert quick.send(location).status == 204
 
 
-def trickle(sock: socket.socket, part: Callable[[], bytes], stopped: threading.Event) -> None:
+def trickle(sock: socket.socket, part: bytes, stopped: threading.Event) -> None:
     while not stopped.wait(0.05):
         try:
-            sock.sendall(part())
+            sock.sendall(part)
         except OSError:
             return
 
@@ -145,17 +146,18 @@ def trickle(sock: socket.socket, part: Callable[[], bytes], stopped: threading.E
         b"POST /api/v1/sessions HTTP/1.1\r\n",
     ],
 )
-def test_a_trickling_request_is_408(quick: Running, begin: bytes) -> None:
-    sock = quick.raw(begin)
+def test_a_trickling_request_is_408(begin: bytes) -> None:
     part = chunk(b" ") if begin.endswith(b"\r\n\r\n") else b"x: y\r\n"
     stopped = threading.Event()
-    thread = threading.Thread(target=trickle, args=(sock, lambda: part, stopped))
-    thread.start()
-    try:
-        assert read_response(sock).status == 408
-    finally:
-        stopped.set()
-        thread.join(TIMEOUT_S)
+    with running(server_config=TRICKLED) as own:
+        sock = own.raw(begin)
+        thread = threading.Thread(target=trickle, args=(sock, part, stopped))
+        thread.start()
+        try:
+            assert read_response(sock).status == 408
+        finally:
+            stopped.set()
+            thread.join(TIMEOUT_S)
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /api/v1/sess"])

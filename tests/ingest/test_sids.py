@@ -96,6 +96,8 @@ def test_the_id_of_a_list_follows_from_body_and_key() -> None:
     assert sid == made.derive(b"[1]", TS) == sids(OLD, NEW).derive(b"[1]", TS)
     others = {made.derive(b"[2]", TS), made.derive(b"[1]", TS + 1), sids(NEW).derive(b"[1]", TS)}
     assert len(others | {sid}) == 4
+    # Nor can it be told from the rest of the id which body it stands for.
+    assert sids(NEW).derive(b"[1]", TS)[:32] != sid[:32]
     assert made.verify(sid) == TS
     assert sids(NEW, OLD).verify(sid) == TS
     with pytest.raises(UnknownSid):
