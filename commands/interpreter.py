@@ -1,4 +1,4 @@
-"""How the Python interpreter is set for a process that serves (docs/architecture.md "In one process").
+"""How the interpreter is set for a process that serves (docs/architecture.md "In one process").
 
 Called once by the commands that run a processor, after their imports. Imports nothing of the
 project.
