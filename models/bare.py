@@ -17,6 +17,9 @@ _LENGTH_AT: Final = 10
 _KEY_AT: Final = 12
 _OFFLINE_AT: Final = 12 + 64
 _TYPE_AT: Final = 12 + 64 + 2
+_LOW_AT: Final = _TYPE_AT + 1
+_HIGH_AT: Final = _LOW_AT + 3
+_PLAYHEAD_AT: Final = _HIGH_AT + 3
 # Avro enum symbols start with "unknown", so the codes of the known types are 1 to 20, zigzag.
 _TYPES: Final[dict[int, EventType]] = {2 * (i + 1): name for i, name in enumerate(EVENT_TYPES)}
 _PLAYHEAD_ENDS: Final = {1: 0, 2: 0x80, 3: 0x8080, 4: 0x808080}
@@ -41,25 +44,22 @@ def read_bare(header: bytes, key: bytes, value: bytes) -> tuple[EventType, int, 
     ):
         return None
     kind = _TYPES.get(value[_TYPE_AT])
-    ts_bits = int.from_bytes(value[_TYPE_AT + 1 : _TYPE_AT + 7], "little")
-    playhead = value[_TYPE_AT + 7 : -2]
+    # In two halves: Python is quickest with numbers of up to 30 bits.
+    low = int.from_bytes(value[_LOW_AT:_HIGH_AT], "little")
+    high = int.from_bytes(value[_HIGH_AT:_PLAYHEAD_AT], "little")
+    playhead = value[_PLAYHEAD_AT:-2]
     bits = int.from_bytes(playhead, "little")
     if (
         kind is None
-        or ts_bits & 0x8080_8080_8081 != 0x0080_8080_8080  # six bytes, and not negative
+        or low & 0x80_8081 != 0x80_8080  # goes on, and is not negative
+        or high & 0x80_8080 != 0x00_8080  # ends with the sixth byte
         or bits & 0x8080_8081 != _PLAYHEAD_ENDS.get(len(playhead))
     ):
         return None
-    ts = (
-        ts_bits & 0x7F
-        | ts_bits >> 1 & 0x3F80
-        | ts_bits >> 2 & 0x1F_C000
-        | ts_bits >> 3 & 0xFE0_0000
-        | ts_bits >> 4 & 0x7_F000_0000
-        | ts_bits >> 5 & 0x3F8_0000_0000
-    )
+    low = low & 0x7F | low >> 1 & 0x3F80 | low >> 2 & 0x1F_C000
+    high = high & 0x7F | high >> 1 & 0x3F80 | high >> 2 & 0x1F_C000
     playhead_ms = bits & 0x7F | bits >> 1 & 0x3F80 | bits >> 2 & 0x1F_C000 | bits >> 3 & 0xFE0_0000
-    return kind, ts >> 1, playhead_ms >> 1
+    return kind, (high << 21 | low) >> 1, playhead_ms >> 1
 
 
 def write_bare(header: bytes, session_id: str, event: Event) -> bytes | None:

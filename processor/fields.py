@@ -6,13 +6,15 @@ null and a finding; they never stop a fold (docs/rules.md "Findings").
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
+from sys import intern
 from typing import Any, Final
 
 from models.limits import NUMBER_MAX
 from models.records import Event, Fields
 from models.rows import StartRow
 from processor.findings import find
-from processor.state import SessionState
+from processor.state import NO_LIMIT, SessionState
 
 Reader = Callable[[SessionState, Event, str, Any], Any]
 
@@ -33,7 +35,7 @@ def read_text(state: SessionState, event: Event, key: str, value: Any) -> str | 
     if value in _PLACEHOLDERS:
         find(state, "placeholder_value", event.ts, f'{event.type}: {key} is "{value}"')
         return None
-    return value
+    return intern(value)  # many sessions name the same ad, chapter or content
 
 
 def read_number(state: SessionState, event: Event, key: str, value: Any) -> int | float | None:
@@ -169,6 +171,17 @@ def start_row(state: SessionState, event: Event) -> StartRow:
 
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+@lru_cache(maxsize=4096, typed=True)  # 60 and 60.0 read differently in a detail
+def length_and_limit(length_s: float, *, is_live: bool) -> tuple[float, int]:
+    """A content's length and the largest playhead (ms) that can be: one pair for all its sessions.
+
+    Live content has no such limit (docs/rules.md "Findings").
+    """
+    return length_s, NO_LIMIT if is_live else int(length_s * 1000) + 1000
+
+
 QOE_KEYS: Final = ("bitrate", "droppedFrames", "timeToStart", "framesPerSecond")
 _QOE_NAMES: Final = {f"{prefix}{key}": key for key in QOE_KEYS for prefix in ("media.qoe.", "")}
 

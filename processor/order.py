@@ -15,6 +15,7 @@ from processor.state import SessionState
 
 _BY_TS: Final = attrgetter("ts")
 _TYPE_CODES: Final = {name: code for code, name in enumerate(EVENT_TYPES)}
+_JSON: Final = json.JSONEncoder(sort_keys=True, check_circular=False)
 _LOW_64_BITS: Final = 2**64 - 1
 # Odd, and without small multiples that cancel out: ts and playheads of one session are close.
 _TS_FACTOR: Final = 0x9E3779B97F4A7C15
@@ -28,7 +29,7 @@ def stable_hash(event: Event) -> int:
     kind, ts, playhead_ms, params, qoe, custom, _, _ = event
     if params is None and qoe is None and custom is None:
         return bare_hash(kind, ts, playhead_ms)
-    text = json.dumps((kind, ts, playhead_ms, params, qoe, custom), sort_keys=True)
+    text = _JSON.encode((kind, ts, playhead_ms, params, qoe, custom))
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
 

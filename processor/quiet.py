@@ -20,6 +20,7 @@ from models.records import Event
 from processor.order import HASHES_BYTES, bare_hash
 from processor.state import SessionState
 
+_EVENTS_BELOW: Final = EVENTS_MAX - 1
 _WAITING_MAX: Final = 32
 """Beyond these the long way's one look at each is no slower."""
 
@@ -42,7 +43,7 @@ def pass_quietly(state: SessionState, event: Event) -> bool:
         or received_at - state.first_arrival > EXPIRED_MS
         or state.closing is not None
         or state.clock_was_set_back
-        or state.event_count + len(waiting) >= EVENTS_MAX - 1
+        or state.event_count + len(waiting) >= _EVENTS_BELOW
     ):
         return False
     if len(waiting) == 1:

@@ -28,7 +28,7 @@ from models.records import Event
 from models.rows import CloseReason, ExitStage
 from processor.effects import EFFECTS, end_ad, end_chapter, leave_state, void_break
 from processor.elapsed import account, settle_run, start_run
-from processor.fields import LIVE_CONTENT_TYPES, start_row
+from processor.fields import LIVE_CONTENT_TYPES, length_and_limit, start_row
 from processor.findings import find
 from processor.order import insert_in_order, is_duplicate, remember
 from processor.quality import take_quality
@@ -51,15 +51,14 @@ def fold(
 ) -> SessionState:
     """Folds events of one session, in arrival order, into a state that the caller owns."""
     for event in events:
-        arrive(state, event, policy)
+        if event.type in NOT_QUIET or not pass_quietly(state, event):
+            arrive(state, event, policy)
     return state
 
 
 def arrive(state: SessionState, event: Event, policy: Policy) -> None:
     """One event arrives (docs/rules.md "Order"): the clock moves, what is due is applied, then
     the event itself is judged: after close, duplicate, ignored, set back, late, or it waits."""
-    if event.type not in NOT_QUIET and pass_quietly(state, event):
-        return
     if not state.is_closed():
         _move_arrival_clock(state, event.received_at, policy)
     if state.is_closed():
@@ -193,9 +192,9 @@ def _take_start(state: SessionState, event: Event) -> None:
     state.start_row = row
     is_live = (row.content_type or "").lower() in LIVE_CONTENT_TYPES
     if row.content_length_s is not None and row.content_length_s > 0:
-        state.length_s = row.content_length_s
-        if not is_live:
-            state.playhead_limit_ms = int(row.content_length_s * 1000) + 1000
+        state.length_s, state.playhead_limit_ms = length_and_limit(
+            row.content_length_s, is_live=is_live
+        )
     elif not is_live:
         find(state, "missing_length", event.ts, "media.length is no number above 0")
     if not state.clock_was_set_back:

@@ -13,6 +13,7 @@ from models.avro import UndecodableRecord, decode
 from models.limits import REORDER_WINDOW_MS
 from models.policy import Policy
 from models.records import LogRecord, Record
+from processor.quiet import NOT_QUIET, pass_quietly
 from processor.session import arrive, end_of_list, limit_at
 from processor.session import tick as tick_session
 from processor.state import SessionState
@@ -96,7 +97,8 @@ def fold_records(
                 state = SessionState(session_id, events[0].received_at)
                 states[session_id] = state
             for event in events:
-                arrive(state, event, policy)
+                if event[0] in NOT_QUIET or not pass_quietly(state, event):
+                    arrive(state, event, policy)
         if state.first_offset == NEVER:
             state.first_offset = offset
             state.partition = partition

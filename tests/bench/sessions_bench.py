@@ -13,6 +13,7 @@ from random import Random
 from time import process_time
 from typing import Final, NamedTuple
 
+from commands.interpreter import tune_interpreter
 from models.avro import encode
 from models.policy import DEFAULT_POLICY
 from models.records import Event, EventType, LogRecord
@@ -92,6 +93,7 @@ def _cost_figures(found: dict[int, list[Cost]], count: int) -> list[Figure]:
 
 
 def _serve(connection: Connection, count: int) -> None:
+    tune_interpreter()  # as the processor does
     crowd = _Crowd(count)
     for events in questions(connection):
         connection.send(crowd.ping(events))

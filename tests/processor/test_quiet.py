@@ -9,7 +9,7 @@ from models.policy import DEFAULT_POLICY
 from models.records import Event
 from processor import session
 from processor.quiet import pass_quietly
-from processor.session import arrive
+from processor.session import fold
 from processor.snapshot import dump
 from processor.state import SessionState
 from tests.reference.arrivals import Step, Tick
@@ -22,8 +22,7 @@ def fold_counting(events: list[Event], shortcut: Callable[[SessionState, Event],
     """The state's bytes after all events, with `shortcut` in the place of the real one."""
     state = SessionState(SESSION_ID, events[0].received_at)
     with patch.object(session, "pass_quietly", shortcut):
-        for event in events:
-            arrive(state, event, DEFAULT_POLICY)
+        fold(events, state, DEFAULT_POLICY)
     state.rows = None
     return dump(state)
 
