@@ -205,9 +205,10 @@ class CollectorServer:
             reason = self._collector.app.reason_not_ready()
             if reason != told:
                 told = reason
-                if reason:
-                    tell = _log.info if reason in PASSING else _log.warning
-                    tell("collector_not_ready", reason=reason)
+                if reason in PASSING:
+                    _log.info("collector_not_ready", reason=reason)
+                elif reason:
+                    _log.warning("collector_not_ready", reason=reason)
                 else:
                     _log.info("collector_ready")
             await asyncio.sleep(_LOOK_INTERVAL_S)

@@ -165,7 +165,7 @@ def sizes(effort: Effort) -> list[Figure]:
     held = (with_states - before) / count
     in_chapter = sum(state.chapter is not None for state in states.values()) / count
     return [
-        Figure("live session in memory, with its key, mean of all", "bytes", [held], at_most(1536)),
+        Figure("live session in memory, with its key", "bytes", [held], at_most(1536)),
         Figure("in a chapter (about 300 bytes more)", "% of sessions", [in_chapter * 100]),
         Figure(
             "its place among the due times, besides", "bytes", [(with_due - with_states) / count]
