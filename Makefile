@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --constraint constraints.txt
+RUN_STAMP := $(VENV)/run.stamp
 STAMP := $(VENV)/setup.stamp
 
 .DEFAULT_GOAL := help
@@ -12,11 +14,11 @@ STAMP := $(VENV)/setup.stamp
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
-setup: $(STAMP) ## make .venv with everything that is needed; does nothing when that is up to date
+setup: $(STAMP) ## make .venv with all that is needed, tests included; nothing when up to date
 	@:
 
 # A .venv that works is kept and brought up to date; one whose Python is gone is made anew.
-$(STAMP): pyproject.toml constraints.txt
+$(RUN_STAMP): pyproject.toml constraints.txt
 	@if ! $(PY) -c '' 2>/dev/null; then \
 		$(PYTHON) -c '' 2>/dev/null || { \
 			echo "make: '$(PYTHON)' does not start. Name a Python 3.11 or newer:" \
@@ -32,15 +34,21 @@ $(STAMP): pyproject.toml constraints.txt
 		echo "make: Python 3.11 or newer is needed, but $(VENV) has $$($(PY) -V 2>&1)." \
 			"Remove it (make clean), then: make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip
-	@echo "Installing what pyproject.toml asks for, in the versions of constraints.txt ..."
-	@$(PIP) install --quiet --constraint constraints.txt hatchling
-	@$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[test,dev]'
+	@echo "Installing what bookended needs, in the versions of constraints.txt ..."
+	@$(INSTALL) hatchling
+	@$(INSTALL) --no-build-isolation --editable .
 	@touch $@
 
-run: setup ## the demo: sample sessions over HTTP, and the rows that come of them
+# Checks and tests need more than a user does: tools, and a real Kafka and PostgreSQL.
+$(STAMP): $(RUN_STAMP)
+	@echo "Installing what its checks and tests need ..."
+	@$(INSTALL) --no-build-isolation --editable '.[test,dev,local]'
+	@touch $@
+
+run: $(RUN_STAMP) ## the demo: sample sessions over HTTP, and the rows that come of them
 	@$(VENV)/bin/bookended demo
 
-serve: setup ## collector and processor on 127.0.0.1:8080, data in ./bookended-data
+serve: $(RUN_STAMP) ## collector and processor on 127.0.0.1:8080, data in ./bookended-data
 	@$(VENV)/bin/bookended run
 
 check: setup ## ruff and mypy

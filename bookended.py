@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "process": "Runs the processor alone.",
     "simulate": "Plays many realistic sessions against any server.",
     "migrate": "Brings log and database to this release's schema.",
+    "local": "Starts and stops a real Kafka and PostgreSQL on this machine.",
     "check": "Shows the effective settings and whether log and database are as they must be.",
 }
 

@@ -27,6 +27,7 @@ _OF_KUBERNETES: Final = re.compile(
     r"(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP)(_.*)?)?)"
 )
 _PASSWORD: Final = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
+_PASSWORD_PARAMETER: Final = re.compile(r"([?&]\w*password=)[^&\s]*")
 HIDDEN: Final = "********"
 
 
@@ -173,7 +174,7 @@ def _line(setting: Setting, detail: ErrorDetails, flags: dict[str, str]) -> str:
 
 
 def _masked(url: str) -> str:
-    return _PASSWORD.sub(rf"\1{HIDDEN}@", url)
+    return _PASSWORD_PARAMETER.sub(rf"\1{HIDDEN}", _PASSWORD.sub(rf"\1{HIDDEN}@", url))
 
 
 def _in_plain_words(setting: Setting, detail: ErrorDetails) -> str:
@@ -217,9 +218,16 @@ def value_text(setting: Setting, value: object) -> str:
     return _masked(str(value))
 
 
+OF_LOCAL: Final = frozenset(
+    ("BOOKENDED_LOCAL_DATA", "BOOKENDED_KAFKA_PORT", "BOOKENDED_POSTGRES_PORT")
+)
+"""Variables of `bookended local`, whose servers have no settings of ours."""
+
+
 def unknown_variables(models: tuple[type[Common], ...]) -> list[str]:
     """A line for each `BOOKENDED_…` variable that no command reads, with the likely name."""
     known = {setting.variable for model in models for setting in settings_of(model)}
+    known |= OF_LOCAL
     lines = []
     for name in sorted(os.environ):
         stray = name.upper().startswith(ENV_PREFIX) and name.upper() not in known

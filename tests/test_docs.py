@@ -31,7 +31,7 @@ from processor.runner import RunnerState
 from tests import readme_parts
 from tests.documents import ROOT, Document, documents, read, table_rows
 
-CODE_FOLDERS: Final = ("models", "ingest", "processor", "migrations", "commands", "tests")
+CODE_FOLDERS: Final = ("models", "ingest", "processor", "migrations", "commands", "deploy", "tests")
 WRITE_ANEW: Final = "`python -m tests.readme_parts` writes it anew"
 SAMPLES_OF_BAD_TEXT: Final = frozenset(("test_tidy.py", "test_docs.py"))
 _REFERENCE: Final = re.compile(

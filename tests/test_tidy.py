@@ -27,8 +27,9 @@ MAY_IMPORT: Final = {
     "ingest": {"models", "ingest"},
     "processor": {"models", "processor"},
     "migrations": {"models", "migrations"},
-    "commands": {"models", "ingest", "processor", "migrations", "commands"},
-    "bookended": {"models", "ingest", "processor", "migrations", "commands"},
+    "deploy": {"deploy"},
+    "commands": {"models", "ingest", "processor", "migrations", "deploy", "commands"},
+    "bookended": {"models", "ingest", "processor", "migrations", "deploy", "commands"},
 }
 """Which packages of the project a package may import. `tests` is importable by none of them."""
 
