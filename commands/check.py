@@ -16,8 +16,10 @@ import click
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from commands.embedded import database, now_ms
+from commands.database import check_database, database
+from commands.embedded import now_ms
 from commands.errors import EXIT_FAILED, Failure
+from commands.kafka_topics import describe_topics, faults_of_topics
 from commands.known import KNOWN, known_failure
 from commands.logs import configure
 from commands.options import (
@@ -34,13 +36,15 @@ from commands.settings import Checking, Common, Demonstrating, ProcessingAlone, 
 from commands.storage import must_be_writable, storage_failure
 from commands.tables import stdout, table
 from ingest.sids import load_key_file
-from migrations import check as check_schema
 from migrations import head
+from models.kafka_log import KafkaLog
+from models.placement import Placement
 from models.tables import progress
 from models.tables_log import LOG_SCHEMA_VERSION
 from processor.claim import read_rules
 from processor.database import reading
 from processor.embedded_source import EmbeddedSource
+from processor.postgres_engine import is_standby
 from processor.projection import find_live_projection
 from processor.source import OtherLogError
 
@@ -87,8 +91,8 @@ def command(settings: Checking) -> None:
 def _origins(settings: Checking) -> list[tuple[Setting, str, Origin]]:
     flags = current_flags()
     followed = {
-        "log": f"sqlite:///{settings.log_path}",
-        "database": f"sqlite:///{settings.database_path}",
+        "log": settings.log if settings.kafka else f"sqlite:///{settings.log_path}",
+        "database": settings.database_url,
     }
     return [
         (
@@ -111,6 +115,9 @@ def _look(thing: str, look: Callable[[], str]) -> Finding:
 
 
 def _log(settings: Checking) -> str:
+    kafka = settings.kafka
+    if kafka is not None:
+        return _topics(kafka, settings.placement)
     path = settings.log_path
     with closing(EmbeddedSource(path)) as source:
         records = source.end_offset(0) - source.start_offset(0)
@@ -118,24 +125,41 @@ def _log(settings: Checking) -> str:
     return f"{path}: {records:,} records, schema {LOG_SCHEMA_VERSION}, writable"
 
 
-def _database(settings: Checking) -> str:
-    path = settings.database_path
-    if not path.is_file():
+def _topics(kafka: KafkaLog, placement: Placement) -> str:
+    faults = faults_of_topics(kafka, placement)
+    if faults:
         raise Failure(
-            f"database {path}: there is no such file", "Run `bookended migrate` to make it."
+            f"{kafka}: {'; '.join(faults)}",
+            "Correct the topics, with Kafka's own tools if need be.",
         )
-    with database(path, read_only=True) as engine:
-        check_schema(engine)
+    topic = describe_topics(kafka)
+    return f"{kafka}: {topic.partitions} partitions, {topic.replicas} replicas each"
+
+
+def _database(settings: Checking) -> str:
+    name = settings.database_name
+    if settings.is_database_embedded and not settings.database_path.is_file():
+        raise Failure(
+            f"database {name}: there is no such file", "Run `bookended migrate` to make it."
+        )
+    with database(settings, read_only=True) as engine:
+        check_database(settings, engine)
         projection = find_live_projection(engine)
         with reading(engine) as connection:
             policy = read_rules(connection, projection).policy
             place = select(progress.c.log_id, progress.c.next_offset)
             row = connection.execute(place.where(progress.c.projection == projection)).first()
-    _both_writable("database", path)
-    text = f"{path}: schema {head()}, projection {projection}, writable"
+        standby = is_standby(engine)
+    if settings.is_database_embedded:
+        _both_writable("database", settings.database_path)
+    elif standby:
+        raise Failure(f"database {name} is a standby", "Give the address of the primary.")
+    text = f"{name}: schema {head()}, projection {projection}, writable"
     if policy != settings.policy:
         text += f"; it keeps the rules it was made with ({policy}), not those of the settings"
-    return text if row is None else f"{text}, {_lag(settings, row.log_id, row.next_offset)}"
+    if row is None or settings.kafka is not None:
+        return text
+    return f"{text}, {_lag(settings, row.log_id, row.next_offset)}"
 
 
 def _lag(settings: Checking, log_id: str, next_offset: int) -> str:
@@ -157,7 +181,9 @@ def _keys(settings: Checking) -> str:
 
 
 def _disk(settings: Checking) -> str:
-    path = settings.log_path.parent
+    if settings.kafka is not None and not settings.is_database_embedded:
+        return "neither log nor database is on this machine's"
+    path = (settings.database_path if settings.kafka else settings.log_path).parent
     if not path.is_dir():
         raise Failure(f"{path} is no directory", "Run `bookended migrate` to make it.")
     free = shutil.disk_usage(path).free

@@ -1,18 +1,16 @@
 """`bookended collect`: the collector alone, into the log that a `process` beside it reads.
 
-Part of the composition root. Imports `collecting`, the locks and the settings.
+Part of the composition root. Imports `collecting`, `log_parts` and the settings.
 """
 
 from prometheus_client import CollectorRegistry
 
 from commands.collecting import collector_server, url_of
-from commands.embedded import make_directory_of
-from commands.locks import sole
+from commands.log_parts import prepare_log_of, sole_collector
 from commands.logs import configure
 from commands.options import takes
 from commands.settings import Collecting
 from commands.tables import banner
-from ingest.log_file import prepare_log
 
 
 @takes(Collecting)
@@ -22,10 +20,9 @@ def command(settings: Collecting) -> None:
     Ctrl-C or SIGTERM drains: not ready, stop accepting, finish what is in flight, exit.
     """
     configure(settings.log_level, settings.log_format)
-    make_directory_of(settings.log_path)
-    with sole("collector", settings.log_path):
+    with sole_collector(settings):
         server = collector_server(settings, CollectorRegistry())
         bound = server.bind()
-        prepare_log(settings.log_path)
+        prepare_log_of(settings)
         banner(url_of(settings, bound), settings.data)
         server.run(handle_signals=True)

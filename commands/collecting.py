@@ -1,4 +1,4 @@
-"""The collector over the embedded log, put together from the settings.
+"""The collector over its log, embedded or in Kafka, put together from the settings.
 
 Part of the composition root: `run`, `collect` and `demo` serve what this makes. Imports `ingest`,
 the settings and `embedded`.
@@ -8,12 +8,15 @@ import importlib.metadata
 
 from prometheus_client import CollectorRegistry
 
-from commands.embedded import make_directory_of, now_ms
+from commands.embedded import now_ms
 from commands.settings import Collecting
+from commands.storage import make_directory_of
 from ingest.app import AppConfig
-from ingest.collector import embedded_collector
+from ingest.collector import Collector, embedded_collector
+from ingest.kafka_closes import KafkaCloses
+from ingest.kafka_publisher import KafkaPublisher
 from ingest.server import CollectorServer, ServerConfig
-from ingest.sids import load_key_file, load_or_create_key_file, parse_keys
+from ingest.sids import Sids, load_key_file, load_or_create_key_file, parse_keys
 
 
 def collector_server(settings: Collecting, registry: CollectorRegistry) -> CollectorServer:
@@ -26,7 +29,7 @@ def collector_server(settings: Collecting, registry: CollectorRegistry) -> Colle
         version=_version(),
     )
     keys = session_id_keys(settings)
-    collector = embedded_collector(config, settings.log_path, keys, now_ms, registry)
+    collector = _collector(settings, config, keys, registry)
     return CollectorServer(
         collector,
         ServerConfig(
@@ -38,6 +41,16 @@ def collector_server(settings: Collecting, registry: CollectorRegistry) -> Colle
             drain_s_max=round(settings.drain_max.total_seconds()),
         ),
     )
+
+
+def _collector(
+    settings: Collecting, config: AppConfig, keys: tuple[bytes, ...], registry: CollectorRegistry
+) -> Collector:
+    kafka = settings.kafka
+    if kafka is None:
+        return embedded_collector(config, settings.log_path, keys, now_ms, registry)
+    publisher = KafkaPublisher(kafka, settings.placement)
+    return Collector(config, publisher, KafkaCloses(kafka), Sids(keys, now_ms), registry)
 
 
 def session_id_keys(settings: Collecting) -> tuple[bytes, ...]:

@@ -21,7 +21,7 @@ from rich.status import Status
 
 from commands.collecting import collector_server, url_of
 from commands.demo_report import as_json, outcome, show
-from commands.embedded import ProcessorThread, make_directory_of, now_ms, prepare
+from commands.embedded import ProcessorThread, now_ms, prepare
 from commands.errors import Failure
 from commands.http_client import Answer, CollectorClient, client
 from commands.interpreter import tune_interpreter
@@ -31,6 +31,7 @@ from commands.options import takes
 from commands.results import arrived
 from commands.samples import Sample, samples
 from commands.settings import Demonstrating, Running
+from commands.storage import make_directory_of
 from commands.tables import stderr, stdout
 
 LATE_AFTER_S: Final = 5.3
@@ -94,7 +95,7 @@ def _serving(settings: Running) -> Iterator[str]:
     """Collector and processor at work inside the block; its URL."""
     tune_interpreter()
     make_directory_of(settings.log_path)
-    with sole("collector", settings.log_path), sole("processor", settings.database_path):
+    with sole("collector", settings.log_path), sole("processor", settings.processor_lock_path):
         registry = CollectorRegistry()
         server = collector_server(settings, registry)
         url = url_of(settings, server.bind())

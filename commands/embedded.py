@@ -7,26 +7,17 @@ may be started before `collect`. Imports `ingest`, `processor`, `migrations`.
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 
-import structlog
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine
 
-from commands.errors import Failure
+from commands.database import database, prepare_database
+from commands.log_parts import prepare_log_of, processor_log
 from commands.settings import Processing
-from commands.storage import must_be_writable, touching
-from ingest.log_file import prepare_log
-from migrations import NewerSchemaError, upgrade
 from processor.closes import ClosesRelay
-from processor.database import open_database
-from processor.embedded_source import EmbeddedCloses, EmbeddedSource, LogRetention
 from processor.processor_metrics import ProcessorMetrics
 from processor.projection import Projection, ensure_live_projection
 from processor.runner import Clocks, Runner, RunnerSettings
-
-logger = structlog.get_logger("bookended")
 
 
 def now_ms() -> int:
@@ -34,86 +25,33 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def make_directory_of(path: Path) -> None:
-    """Makes the directory that a file is to lie in, for this user only.
-
-    Errors: `Failure`, also when directory or file are there and cannot be written to: told now,
-    instead of with every request.
-    """
-    with touching("data directory", path.parent):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    must_be_writable("data directory", path.parent)
-    if path.exists():
-        must_be_writable("file", path)
-
-
-@contextmanager
-def database(path: Path, *, read_only: bool = False) -> Iterator[Engine]:
-    """The embedded database's engine, disposed of at the end of the block."""
-    engine = open_database(f"sqlite:///{path}", read_only=read_only)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
 def prepare(settings: Processing) -> None:
-    """Log and database at this release's schema, made if there are none.
+    """Log and database at this release's schema; embedded ones are made if there are none.
 
     Errors: `Failure`, and those that `known_failure` knows. Each file is made whole or not at all.
     """
-    log_path, path, policy = settings.log_path, settings.database_path, settings.policy
-    make_directory_of(log_path)
-    prepare_log(log_path)
-    make_directory_of(path)
-    with touching("database", path), database(path) as engine:
-        migrate_database(path, engine)
-        projection = ensure_live_projection(engine, policy, now_ms())
-        rules = Projection(engine, projection).rules()
-    if rules.policy != policy:
-        logger.warning(
-            "policy_not_used",
-            reason="the projection keeps the rules it was made with; the settings say others",
-            projection=str(rules.policy),
-            settings=str(policy),
-        )
-
-
-def migrate_database(path: Path, engine: Engine) -> bool:
-    """Brings the database to this release's schema; whether there was anything to do."""
-    try:
-        return upgrade(engine)
-    except NewerSchemaError as error:
-        what, _, next_step = str(error).removeprefix("the database").rpartition("; ")
-        raise Failure(
-            f"database {path}{what}", f"{next_step[:1].upper()}{next_step[1:]}."
-        ) from error
+    prepare_log_of(settings)
+    prepare_database(settings, settings, now_ms())
 
 
 @contextmanager
 def _runner(settings: Processing, registry: CollectorRegistry) -> Iterator[Runner]:
     """The processor over the embedded files. SQLite wants it made in the thread that uses it."""
-    log_path = settings.log_path
     with ExitStack() as stack:
-        engine = stack.enter_context(database(settings.database_path))
+        engine = stack.enter_context(database(settings))
         projection = ensure_live_projection(engine, settings.policy, now_ms())
-        source = stack.enter_context(closing(EmbeddedSource(log_path)))
-        closes = stack.enter_context(closing(EmbeddedCloses(log_path, now_ms)))
-        retention = None
-        if settings.log_retention is not None:
-            kept_ms = round(settings.log_retention.total_seconds() * 1000)
-            retention = stack.enter_context(closing(LogRetention(log_path, kept_ms, now_ms)))
+        log = processor_log(settings, stack, now_ms)
         yield Runner(
-            source,
+            log.source,
             Projection(engine, projection),
-            ClosesRelay(engine, projection, closes),
+            ClosesRelay(engine, projection, log.closes),
             ProcessorMetrics(registry),
             Clocks(now_ms, time.monotonic),
             RunnerSettings(
                 checkpoint_interval_s=settings.checkpoint_interval.total_seconds(),
                 checkpoint_events_max=settings.checkpoint_events,
             ),
-            retention,
+            log.retention,
         )
 
 

@@ -7,13 +7,14 @@ packages' errors.
 from typing import Final
 
 from commands.errors import Failure
-from commands.storage import fault_of_text
+from commands.storage import fault_of_text, next_step_on_server
 from ingest.log_file import LogFault, LogUnusable
 from ingest.server import CertificateError, ListenError
 from ingest.sids import KeyFault
-from migrations import NewerSchemaError, OlderSchemaError
+from migrations import NewerSchemaError, OlderSchemaError, ReaderRoleError
 from processor.claim import ProjectionMissingError, RulesError
 from processor.database import DatabaseAwayError, DatabaseDamagedError
+from processor.kafka_source import InstanceTakenError
 from processor.memory import BadPartitionError
 from processor.snapshot import StateVersionError
 from processor.source import (
@@ -32,6 +33,7 @@ _COMPLETE: Final = (
     BeyondLogError,
     CertificateError,
     DatabaseDamagedError,
+    InstanceTakenError,
     KeyFault,
     ListenError,
     LogDamagedError,
@@ -43,6 +45,7 @@ _COMPLETE: Final = (
     OlderSchemaError,
     OtherLogError,
     ProjectionMissingError,
+    ReaderRoleError,
     RulesError,
     StateVersionError,
 )
@@ -57,6 +60,10 @@ def known_failure(error: BaseException) -> Failure | None:
     if isinstance(error, LogAwayError):
         what, next_step = fault_of_text(error.reason)
         return Failure(f"log {error.log}: {what}", next_step)
+    if isinstance(error, DatabaseAwayError) and error.database.startswith("postgresql"):
+        return Failure(
+            f"database {error.database}: {error.reason}", next_step_on_server(error.reason)
+        )
     if isinstance(error, DatabaseAwayError):
         what, next_step = fault_of_text(error.reason)
         return Failure(f"database {error.database.removeprefix('sqlite:///')}: {what}", next_step)

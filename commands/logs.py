@@ -44,6 +44,8 @@ def configure(level: LogLevel, log_format: LogFormat) -> None:
     root.setLevel(level.upper())
     for noisy in ("alembic", "uvicorn.error", "uvicorn.access", "asyncio"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    # It tells each failed attempt and each retry; what comes of them is told by us, once.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL + 1)
 
 
 def _time(as_text: bool) -> Processor:

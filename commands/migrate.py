@@ -4,11 +4,15 @@ Not on the record's way. `run`, `collect` and `process` do the same over embedde
 start; this is for doing it apart from them. Imports the composition root.
 """
 
-from commands.embedded import database, make_directory_of, migrate_database, now_ms
+from contextlib import ExitStack
+
+from commands.database import database, upgrade_database
+from commands.embedded import now_ms
+from commands.kafka_topics import migrate_topics
 from commands.logs import configure
 from commands.options import takes
 from commands.settings import Migrating
-from commands.storage import touching
+from commands.storage import make_directory_of, touching
 from ingest.log_file import prepare_log
 from migrations import current, head
 from models.tables_log import LOG_SCHEMA_VERSION
@@ -27,6 +31,12 @@ def command(settings: Migrating) -> None:
 
 
 def _migrate_log(settings: Migrating) -> None:
+    kafka = settings.kafka
+    if kafka is not None:
+        kept_ms = round(settings.topic_retention.total_seconds() * 1000)
+        for line in migrate_topics(kafka, settings.placement, kept_ms):
+            print(line)
+        return
     path = settings.log_path
     make_directory_of(path)
     was_there = path.exists()
@@ -36,12 +46,15 @@ def _migrate_log(settings: Migrating) -> None:
 
 
 def _migrate_database(settings: Migrating) -> None:
-    path = settings.database_path
-    make_directory_of(path)
-    with touching("database", path), database(path) as engine:
+    name = settings.database_name
+    with ExitStack() as stack:
+        if settings.is_database_embedded:
+            make_directory_of(settings.database_path)
+            stack.enter_context(touching("database", settings.database_path))
+        engine = stack.enter_context(database(settings))
         before = current(engine)
-        if migrate_database(path, engine):
-            print(f"database {path}: from {before or 'nothing'} to {head()}")
+        if upgrade_database(settings, engine):
+            print(f"database {name}: from {before or 'nothing'} to {head()}")
         else:
-            print(f"database {path}: already at {head()}")
+            print(f"database {name}: already at {head()}")
         ensure_live_projection(engine, settings.policy, now_ms())

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from commands.embedded import ProcessorThread, prepare
 from commands.errors import Failure
 from commands.interpreter import tune_interpreter
-from commands.locks import sole
+from commands.log_parts import sole_processor
 from commands.logs import configure
 from commands.options import takes
 from commands.settings import ProcessingAlone
@@ -33,7 +33,7 @@ def command(settings: ProcessingAlone) -> None:
     tune_interpreter()
     prepare(settings)
     registry = CollectorRegistry()
-    with sole("processor", settings.database_path), _metrics(settings, registry):
+    with sole_processor(settings), _metrics(settings, registry):
         asyncio.run(_process(settings, registry))
 
 
@@ -44,7 +44,8 @@ async def _process(settings: ProcessingAlone, registry: CollectorRegistry) -> No
         loop.add_signal_handler(number, ended.set)
     processor = ProcessorThread(settings, registry, lambda: loop.call_soon_threadsafe(ended.set))
     processor.start()
-    logger.info("processing", log=str(settings.log_path), database=str(settings.database_path))
+    log = str(settings.kafka or settings.log_path)
+    logger.info("processing", log=log, database=settings.database_name)
     await ended.wait()
     logger.info("draining")
     await asyncio.to_thread(processor.stop)

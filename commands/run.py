@@ -7,9 +7,9 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from commands.collecting import collector_server, url_of
-from commands.embedded import ProcessorThread, make_directory_of, prepare
+from commands.embedded import ProcessorThread, prepare
 from commands.interpreter import tune_interpreter
-from commands.locks import sole
+from commands.log_parts import sole_collector, sole_processor
 from commands.logs import configure
 from commands.options import takes
 from commands.settings import Running
@@ -28,9 +28,7 @@ def command(settings: Running) -> None:
     """
     configure(settings.log_level, settings.log_format)
     tune_interpreter()
-    make_directory_of(settings.log_path)
-    make_directory_of(settings.database_path)
-    with sole("collector", settings.log_path), sole("processor", settings.database_path):
+    with sole_collector(settings), sole_processor(settings):
         registry = CollectorRegistry()
         server = collector_server(settings, registry)
         bound = server.bind()

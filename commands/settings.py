@@ -22,14 +22,19 @@ from commands.values import (
     DatabaseUrl,
     DataPath,
     Duration,
+    InstanceId,
     Listen,
     LogUrl,
+    PartitionCounts,
     Prefix,
     Size,
+    database_name,
     parse_address,
     sqlite_path,
 )
 from ingest.sids import KeyFault, load_key_file, parse_keys
+from models.kafka_log import GROUP, KafkaLog, is_kafka_url, parse_kafka_url
+from models.placement import Placement, parse_partition_counts
 from models.policy import Policy
 
 ENV_PREFIX: Final = "BOOKENDED_"
@@ -70,12 +75,30 @@ class Logged(Common):
         description="Directory of the embedded log, the embedded database and the session id key.",
     )
     log: LogUrl | None = Field(
-        None, description="The log: sqlite:///FILE. Default: log.db in the data directory."
+        None,
+        description="The log: kafka://HOST:PORT[,HOST:PORT]/TOPIC, or sqlite:///FILE. "
+        "Default: log.db in the data directory.",
+    )
+    partitions: PartitionCounts = Field(
+        "8",
+        description="Partitions of the topic in Kafka; once grown with the instant from which new "
+        "sessions use the new ones: 8, 32 from 2026-03-01T00:00:00Z.",
     )
 
     @property
+    def kafka(self) -> KafkaLog | None:
+        """The log in Kafka, if that is where it is."""
+        return parse_kafka_url(self.log) if self.log and is_kafka_url(self.log) else None
+
+    @property
+    def placement(self) -> Placement:
+        return Placement(parse_partition_counts(self.partitions))
+
+    @property
     def log_path(self) -> Path:
-        return sqlite_path(self.log) if self.log else self.data / "log.db"
+        """The file of an embedded log."""
+        is_given = self.log is not None and self.kafka is None
+        return sqlite_path(self.log or "") if is_given else self.data / "log.db"
 
 
 class Stored(Logged):
@@ -83,12 +106,32 @@ class Stored(Logged):
 
     database: DatabaseUrl | None = Field(
         None,
-        description="The database: sqlite:///FILE. Default: analytics.db in the data directory.",
+        description="The database: sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME with its "
+        "password, better given as a variable. Default: analytics.db in the data directory.",
     )
 
     @property
+    def is_database_embedded(self) -> bool:
+        return self.database is None or self.database.startswith("sqlite:")
+
+    @property
     def database_path(self) -> Path:
+        """The file of an embedded database."""
+        assert self.is_database_embedded
         return sqlite_path(self.database) if self.database else self.data / "analytics.db"
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.database_path}"
+
+    @property
+    def database_name(self) -> str:
+        return database_name(self.database_url)
+
+    @property
+    def processor_lock_path(self) -> Path:
+        """The file beside which the processor keeps its lock: one processor an embedded file."""
+        return self.database_path if self.is_database_embedded else self.log_path
 
 
 class Collecting(Logged):
@@ -197,6 +240,10 @@ class Ruling(Common):
 class Migrating(Stored, Ruling):
     """The migration."""
 
+    topic_retention: Annotated[Duration, Field(ge=timedelta(days=2))] = Field(
+        timedelta(days=30), description="Age at which Kafka deletes events, for a new topic."
+    )
+
 
 class Processing(Stored, Ruling):
     """The processor: checkpoints, retention, rules."""
@@ -211,6 +258,21 @@ class Processing(Stored, Ruling):
         None,
         description="Age from which processed records are deleted from the embedded log. "
         "Default: kept for ever.",
+    )
+
+    group: InstanceId = Field(
+        GROUP, description="Consumer group of the processors that share the topic in Kafka."
+    )
+    instance_id: InstanceId | None = Field(
+        None,
+        description="Name of this processor in its group, the same after a restart: then it has "
+        "its partitions back at once. Default: a new member each time.",
+    )
+    session_timeout: Annotated[
+        Duration, Field(ge=timedelta(milliseconds=500), le=timedelta(minutes=5))
+    ] = Field(
+        timedelta(seconds=10),
+        description="Time after which the group gives a silent processor's partitions to others.",
     )
 
 
@@ -241,7 +303,7 @@ class Demonstrating(Common):
     )
 
 
-class Checking(Running, ProcessingAlone):
+class Checking(Running, ProcessingAlone, Migrating):
     """The check: all settings that a server takes."""
 
     json_output: bool = Field(
@@ -296,6 +358,7 @@ GROUPS: Final[tuple[type[Common], ...]] = (
     Processing,
     ProcessingAlone,
     Ruling,
+    Migrating,
     Demonstrating,
     Common,
 )

@@ -58,6 +58,13 @@ _FAULTS_BY_TEXT: Final[dict[str, tuple[str, str]]] = {
     "it cannot be made": _NO_ACCESS,
     "reading or writing it failed": _IO_FAILED,
 }
+_STEPS_BY_TEXT: Final[dict[str, str]] = {
+    "password": "Check user and password in --database.",
+    "no pg_hba.conf entry": "Let this host in by pg_hba.conf, or check user and database.",
+    "does not exist": "Make it (CREATE DATABASE, CREATE ROLE), or check --database.",
+    "permission denied": "Give the role in --database this right: it must own what it migrates.",
+    "No space left": "Free some space on the server: nothing accepted was lost.",
+}
 _FAULTS_BY_ERRNO: Final[dict[int, tuple[str, str]]] = {
     errno.ENOSPC: _DISK_FULL,
     errno.EDQUOT: _DISK_FULL,
@@ -96,6 +103,12 @@ def fault_of_text(reason: str) -> tuple[str, str]:
     return next(found, (reason, _LOOK))
 
 
+def next_step_on_server(reason: str) -> str:
+    """What to do about a PostgreSQL that cannot be used, from its driver's message."""
+    found = (step for text, step in _STEPS_BY_TEXT.items() if text in reason)
+    return next(found, "Check that PostgreSQL runs, and host and port in --database.")
+
+
 def must_be_writable(thing: str, path: Path) -> None:
     """Errors: `Failure` unless this user may write to `path`, a file or directory that exists."""
     if not os.access(path, os.W_OK):
@@ -112,3 +125,16 @@ def touching(thing: str, path: Path) -> Iterator[None]:
         if failure is None:
             raise
         raise failure from error
+
+
+def make_directory_of(path: Path) -> None:
+    """Makes the directory that a file is to lie in, for this user only.
+
+    Errors: `Failure`, also when directory or file are there and cannot be written to: told now,
+    instead of with every request.
+    """
+    with touching("data directory", path.parent):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    must_be_writable("data directory", path.parent)
+    if path.exists():
+        must_be_writable("file", path)

@@ -1,7 +1,7 @@
 """Texts of settings and what they stand for: addresses, durations, sizes, log and database URLs.
 
 Beside the record's way. Every parser raises `ValueError` with a text that ends the sentence
-"<setting>: ...". Imports nothing of the project.
+"<setting>: ...". Imports `models` only.
 """
 
 import re
@@ -11,6 +11,11 @@ from typing import Annotated, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from models.kafka_log import is_kafka_url, parse_kafka_url
+from models.placement import parse_partition_counts, partition_counts_text
 
 _UNITS_MS: Final = {
     "ms": 1,
@@ -23,7 +28,7 @@ _SIZES: Final = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(ms|s|m|h|d)")
 _SIZE: Final = re.compile(r"(\d{1,12})\s*(KiB|MiB|GiB|)")
 _SQLITE: Final = "sqlite:///"
-_KAFKA: Final = "kafka://"
+_POSTGRES: Final = "postgresql+psycopg://"
 
 
 class Address(NamedTuple):
@@ -100,15 +105,48 @@ def _is_address(text: str) -> str:
 
 
 def _is_log_url(text: str) -> str:
-    if text.startswith(_KAFKA):
-        raise ValueError("Kafka comes with a later release; give sqlite:///FILE, or nothing")
+    if is_kafka_url(text):
+        parse_kafka_url(text)
+        return text
     return _is_sqlite_url(text)
+
+
+def _are_partition_counts(text: str) -> str:
+    return partition_counts_text(parse_partition_counts(text))
+
+
+def _is_instance_id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,200}", text) or text in (".", ".."):
+        raise ValueError("is not of letters, digits, dots, hyphens and underscores")
+    return text
 
 
 def _is_database_url(text: str) -> str:
-    if text.startswith("postgresql"):
-        raise ValueError("PostgreSQL comes with a later release; give sqlite:///FILE, or nothing")
+    if text.startswith(_POSTGRES):
+        return _is_postgres_url(text)
+    if text.startswith("postgres"):
+        raise ValueError(f"is not a database URL; give {_POSTGRES}USER:PASSWORD@HOST:PORT/DATABASE")
     return _is_sqlite_url(text)
+
+
+def _is_postgres_url(text: str) -> str:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise ValueError(f"is not {_POSTGRES}USER:PASSWORD@HOST:PORT/DATABASE") from error
+    secret = next((name for name in url.query if "password" in name), None)
+    if secret is not None:
+        raise ValueError(
+            f"has {secret} after the ?; give it before the @, or in a file by passfile="
+        )
+    if not url.database:
+        raise ValueError(f"names no database; give {_POSTGRES}USER:PASSWORD@HOST:PORT/DATABASE")
+    return text
+
+
+def database_name(url: str) -> str:
+    """How a database is called in front of people: the file, or the address without password."""
+    return str(sqlite_path(url)) if url.startswith(_SQLITE) else make_url(url).render_as_string()
 
 
 def _is_sqlite_url(text: str) -> str:
@@ -145,6 +183,8 @@ CollectorUrl = Annotated[str, AfterValidator(_is_collector_url)]
 Listen = Annotated[str, AfterValidator(_is_address)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Size = Annotated[int, BeforeValidator(parse_size)]
+InstanceId = Annotated[str, AfterValidator(_is_instance_id)]
+PartitionCounts = Annotated[str, AfterValidator(_are_partition_counts)]
 LogUrl = Annotated[str, AfterValidator(_is_log_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_is_database_url)]
 Prefix = Annotated[str, AfterValidator(_is_prefix)]

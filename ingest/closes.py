@@ -33,6 +33,18 @@ _READ: Final = (
 _log = structlog.get_logger(__name__)
 
 
+class ClosesAway(Exception):
+    """The closes cannot be read now; they may be later. `reason` is one line."""
+
+    def __init__(self, log: str, reason: str) -> None:
+        super().__init__(log, reason)
+        self.log = log
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"log {self.log}: {self.reason}"
+
+
 class Close(NamedTuple):
     """A session closed at `closed_at` (ms); None takes an earlier close back."""
 
@@ -41,7 +53,10 @@ class Close(NamedTuple):
 
 
 class ClosesSource(Protocol):
-    """Where closes come from. Called by one thread at a time. Raises `LogFault`, `LogUnusable`."""
+    """Where closes come from. Called by one thread at a time.
+
+    Raises `ClosesAway`, `LogFault`, `LogUnusable`.
+    """
 
     def read(self, closes_max: int) -> Sequence[Close]:
         """The next closes, oldest first; none when all that there are have been read."""
@@ -148,7 +163,7 @@ class ClosesFollower:
         while not self._stopping.is_set():
             try:
                 closes = await asyncio.to_thread(self._source.read, _READ_MAX)
-            except (LogFault, LogUnusable) as fault:
+            except (ClosesAway, LogFault, LogUnusable) as fault:
                 if not is_away:
                     _log.warning("closes_unreadable", reason=str(fault))
                 is_away = True

@@ -12,7 +12,18 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
-from models.views import create_statements, drop_statements
+from migrations.postgres import ReaderRoleError, admit_reader, begin_upgrade
+from models.views import create_statements, drop_statements, view_queries
+
+__all__ = [
+    "NewerSchemaError",
+    "OlderSchemaError",
+    "ReaderRoleError",
+    "check",
+    "current",
+    "head",
+    "upgrade",
+]
 
 
 class OlderSchemaError(Exception):
@@ -49,9 +60,12 @@ class NewerSchemaError(Exception):
 def upgrade(engine: Engine) -> bool:
     """Brings the database to this release's schema, in one transaction; False if it was there.
 
-    Two processes may do so at the same time. Errors: `NewerSchemaError`.
+    Two processes may do so at the same time. Errors: `NewerSchemaError`, `ReaderRoleError`.
     """
+    is_postgres = engine.dialect.name == "postgresql"
     with engine.begin() as connection:
+        if is_postgres:
+            begin_upgrade(connection)
         revision = _revision(connection)
         if revision == head():
             return False
@@ -64,6 +78,8 @@ def upgrade(engine: Engine) -> bool:
         command.upgrade(config, "head")
         for statement in create_statements(connection.dialect):
             connection.exec_driver_sql(statement)
+        if is_postgres:
+            admit_reader(connection, view_queries())
     return True
 
 

@@ -210,6 +210,8 @@ def _findings(findings: list[dict[str, Any]] | None) -> tuple[SchemaFinding, ...
         return None
     if not all(finding["code"] in _FINDING_CODES for finding in findings):
         raise UndecodableRecord("findings has a code other than unknown_param, missing_param")
+    for finding in findings:
+        _check_text("findings", finding["detail"], 1)
     length_max = limits.DETAIL_LENGTH_MAX
     return tuple([SchemaFinding(f["code"], f["detail"][:length_max]) for f in findings])
 

@@ -31,7 +31,7 @@ from models.rows import (
     StartRow,
 )
 from models.tables_log import LOG_SCHEMA_VERSION, closes, log_meta, log_metadata, log_records
-from models.tables_types import Instant, Json, row_columns
+from models.tables_types import Instant, Json, counting, row_columns
 
 __all__ = [
     "CHILD_TABLES",
@@ -44,6 +44,9 @@ __all__ = [
 ]
 
 metadata: Final = MetaData()
+
+_BY_PROJECTION: Final = "LIST (projection)"
+"""On PostgreSQL the tables of a projection's rows are partitioned (`models.partitions`)."""
 
 
 def _projection() -> Column[Any]:
@@ -69,6 +72,7 @@ def _child_table(name: str, row_type: type[Any], key: str, comment: str) -> Tabl
         _session(),
         *row_columns(row_type, key=(key,)),
         sqlite_with_rowid=False,  # small rows, always reached by their key: one B-tree, not two
+        postgresql_partition_by=_BY_PROJECTION,
         comment=comment,
     )
 
@@ -116,6 +120,7 @@ sessions_live: Final = Table(
     Column("state", LargeBinary, nullable=False),
     # No other index: each one on a column that a ping moves doubles the cost of a checkpoint.
     Index("sessions_live_partition", "projection", "log_partition"),
+    postgresql_partition_by=_BY_PROJECTION,
     comment="Sessions that can still change: figures, the fold's state, when a tick is due (ms).",
 )
 
@@ -127,6 +132,7 @@ sessions_closed: Final = Table(
     *_place(),
     *row_columns(SessionFigures),
     Index("sessions_closed_started_at", "projection", "started_at"),
+    postgresql_partition_by=_BY_PROJECTION,
     comment="Sessions that are closed for good; only what comes after close still touches a row.",
 )
 
@@ -136,7 +142,10 @@ session_starts: Final = Table(
     _projection(),
     _session(),
     *row_columns(StartRow),
-    Index("session_starts_content_id", "projection", "content_id"),
+    Index("session_starts_content_id", "projection", "content_id").ddl_if("sqlite"),
+    # A B-tree there takes no value over 2.7 kB, and a content_id may be longer.
+    Index("session_starts_content_id", "content_id", postgresql_using="hash").ddl_if("postgresql"),
+    postgresql_partition_by=_BY_PROJECTION,
     comment="What the client said in sessionStart, written once.",
 )
 
@@ -167,13 +176,14 @@ dead_letters: Final = Table(
     Column("reason", Text, nullable=False),
     Column("key", LargeBinary, nullable=False),
     Column("value", LargeBinary, nullable=False),
+    postgresql_partition_by=_BY_PROJECTION,
     comment="Log records that break the contract, with the bytes as they were read.",
 )
 
 closes_outbox: Final = Table(
     "closes_outbox",
     metadata,
-    Column("position", Integer, primary_key=True),
+    Column("position", counting(), primary_key=True),
     Column("projection", Integer, nullable=False),
     Column("log_partition", BigInteger, nullable=False),
     Column("session_id", Text, nullable=False),

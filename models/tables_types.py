@@ -5,14 +5,16 @@ the one place where a figure gets its name. Imports nothing of the project; no I
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Dialect, Double, Numeric, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Dialect, Double, Integer, Numeric, Text
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the text names no zone: all of it is UTC
+_EPOCH_UTC: Final = _EPOCH.replace(tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 _INSTANTS: Final = frozenset(
     ("started_at", "ended_at", "closed_at", "last_event_at", "at", "first_ts")
@@ -20,7 +22,8 @@ _INSTANTS: Final = frozenset(
 
 
 class Instant(TypeDecorator[int]):
-    """A UTC instant: whole ms since the epoch in Python, `YYYY-MM-DD HH:MM:SS.mmm` on SQLite.
+    """A UTC instant: whole ms since the epoch in Python, `YYYY-MM-DD HH:MM:SS.mmm` on SQLite,
+    `timestamptz(3)` on PostgreSQL.
 
     The text sorts as time does and is what SQLite's date functions read.
     """
@@ -28,20 +31,31 @@ class Instant(TypeDecorator[int]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
-        del dialect
-        return None if value is None else instant_text(value)
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        is_postgres = dialect.name == "postgresql"
+        return TIMESTAMP(timezone=True, precision=3) if is_postgres else Text()
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:
-        del dialect
-        return None if value is None else instant_ms(value)
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        return _EPOCH_UTC + value * _MS if dialect.name == "postgresql" else instant_text(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        return (value - _EPOCH_UTC) // _MS if dialect.name == "postgresql" else instant_ms(value)
 
 
 class Json(TypeDecorator[Any]):
-    """A JSON object or array; `None` is SQL NULL, not JSON null."""
+    """A JSON object or array; `None` is SQL NULL, not JSON null. `jsonb` on PostgreSQL: there
+    `json` can be neither compared nor grouped by."""
 
     impl = JSON(none_as_null=True)
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        is_postgres = dialect.name == "postgresql"
+        return JSONB(none_as_null=True) if is_postgres else JSON(none_as_null=True)
 
 
 class Number(TypeDecorator[float]):
@@ -49,6 +63,11 @@ class Number(TypeDecorator[float]):
 
     impl = Numeric(asdecimal=False)
     cache_ok = True
+
+
+def counting() -> TypeEngine[int]:
+    """The type of a key that the database counts up: SQLite counts only `INTEGER`."""
+    return BigInteger().with_variant(Integer(), "sqlite")
 
 
 def instant_text(ms: int) -> str:

@@ -1,7 +1,7 @@
 """The engine of the projection's database, and what its faults mean.
 
 On the record's way: the last door before SQL; `processor.projection` writes through it, commands
-read through it. Imports nothing of the project; never `ingest`.
+read through it. Imports `postgres_engine`; never `ingest`.
 """
 
 import json
@@ -15,6 +15,16 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+
+from processor.postgres_engine import (
+    POSTGRES,
+    connection_arguments,
+    is_away,
+    is_damage,
+    is_postgres,
+    one_line,
+    prepare_postgres,
+)
 
 BUSY_TIMEOUT_MS: Final = 5_000
 _WAL_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -30,7 +40,8 @@ _WRITER_PRAGMAS: Final = (
 _WAL_RETRY_S: Final = 0.02
 _BEGIN: Final = "sqlite_begin"
 
-_dumps: Final = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+json_text: Final = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+"""A JSON value as a column holds it."""
 
 
 class DatabaseAwayError(Exception):
@@ -47,7 +58,7 @@ class DatabaseAwayError(Exception):
 
 
 class DatabaseDamagedError(Exception):
-    """The file is no SQLite database, or a damaged one."""
+    """The file is no SQLite database, or the database is damaged."""
 
     def __init__(self, database: str, reason: str) -> None:
         super().__init__(database, reason)
@@ -64,21 +75,21 @@ class DatabaseDamagedError(Exception):
 def open_database(
     url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, read_only: bool = False
 ) -> Engine:
-    """The engine of `url`; connects only when used.
+    """The engine of `url`; connects only when used. `busy_timeout_ms`: for SQLite.
 
-    A writer's transactions begin with the write lock, so that they fail at their first statement
-    or not at all for want of it. `read_only`: for readers, who never wait for the writer (WAL) and
-    never make a file.
+    A writer's transactions on SQLite begin with the write lock, so that they fail at their first
+    statement or not at all for want of it. `read_only`: for readers, who never wait for the writer
+    and never make a file.
     """
     parsed = _no_create(url) if read_only else make_url(url)
-    is_sqlite = parsed.get_backend_name() == "sqlite"
-    engine = create_engine(
-        parsed,
-        json_serializer=_dumps,
-        connect_args={"timeout": busy_timeout_ms / 1000} if is_sqlite else {},
-    )
-    if is_sqlite:
-        _prepare_sqlite(engine, busy_timeout_ms, read_only)
+    if parsed.get_backend_name() == POSTGRES:
+        arguments = connection_arguments(parsed.query)
+        engine = create_engine(parsed, json_serializer=json_text, connect_args=arguments)
+        prepare_postgres(engine, read_only=read_only)
+        return engine
+    arguments = {"timeout": busy_timeout_ms / 1000}
+    engine = create_engine(parsed, json_serializer=json_text, connect_args=arguments)
+    _prepare_sqlite(engine, busy_timeout_ms, read_only)
     return engine
 
 
@@ -126,19 +137,24 @@ def _turn_wal_on(connection: Any, deadline: float) -> None:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction, committed at the end of the block. Errors: `DatabaseAwayError`."""
-    with _away(engine), engine.begin() as connection:
+    with telling(engine), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One snapshot that takes no lock. Errors: `DatabaseAwayError`."""
-    with _away(engine), engine.connect() as connection:
+    """Reads that take no lock. On SQLite one snapshot, on PostgreSQL one a statement. Errors:
+    `DatabaseAwayError`."""
+    with telling(engine), engine.connect() as connection:
         yield connection.execution_options(**{_BEGIN: "BEGIN"})
 
 
 @contextmanager
-def _away(engine: Engine) -> Iterator[None]:
+def telling(engine: Engine) -> Iterator[None]:
+    """Tells a driver's errors in the block by what they say about the database.
+
+    Errors: `DatabaseAwayError`, `DatabaseDamagedError`; a defect of ours as it came.
+    """
     try:
         yield
     except DBAPIError as error:
@@ -148,7 +164,18 @@ def _away(engine: Engine) -> Iterator[None]:
 def _meaning(engine: Engine, error: DBAPIError) -> Exception:
     """What a driver's error says about the database; the error itself if it is a defect of ours."""
     name = engine.url.render_as_string()
-    reason = str(error.orig).splitlines()[0]
+    reason = one_line(str(error.orig))
+    if is_postgres(engine):
+        code = getattr(error.orig, "sqlstate", None)
+        if is_damage(code):
+            return DatabaseDamagedError(name, reason)
+        can_pass = is_away(code) if code else isinstance(error, OperationalError)
+        can_pass = can_pass or error.connection_invalidated
+        return DatabaseAwayError(name, reason) if can_pass else error
+    return _meaning_on_sqlite(name, reason, error)
+
+
+def _meaning_on_sqlite(name: str, reason: str, error: DBAPIError) -> Exception:
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return DatabaseDamagedError(name, reason)

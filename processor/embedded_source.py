@@ -7,7 +7,7 @@ the log is a file of ours, not one of the databases. Imports `models` and `sourc
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -71,6 +71,12 @@ class EmbeddedSource:
     def partitions(self) -> Sequence[int]:
         return (_PARTITION,)
 
+    def gone(self) -> Sequence[int]:
+        return ()
+
+    def doubt(self, partition: int) -> None:
+        """There is nobody else who could be meant to read the partition."""
+
     def start_offset(self, partition: int) -> int:
         del partition
         with self._file.faults():
@@ -82,6 +88,9 @@ class EmbeddedSource:
         with self._file.faults():
             row = self._file.connection.execute(_END).fetchone()
         return 1 if row is None else int(row[0]) + 1
+
+    def end_offsets(self, partitions: Collection[int]) -> Mapping[int, int]:
+        return {partition: self.end_offset(partition) for partition in partitions}
 
     def seek(self, partition: int, next_offset: int) -> None:
         del partition
@@ -113,6 +122,9 @@ class EmbeddedSource:
                     break
             cursor.close()  # ends the read, also when rows are left
         return records
+
+    def checkpointed(self, next_offsets: Mapping[int, int]) -> None:
+        """Nobody else reads this log."""
 
     def close(self) -> None:
         self._file.close()

@@ -10,8 +10,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final, NamedTuple
 
-from sqlalchemy import Engine, and_, bindparam, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
+from models.partitions import create_partitions
 from models.policy import FOLD_VERSION, Policy
 from models.tables import (
     finding_rows,
@@ -19,11 +32,13 @@ from models.tables import (
     progress,
     projections,
     sessions_closed,
-    sessions_live,
 )
+from processor import postgres_rows, sql_rows
 from processor.claim import Claim, ProjectionMissingError, Rules, advance, read_rules, take
 from processor.database import reading, writing
-from processor.sql_rows import AFTER_CLOSE_CODE, PartitionBatch, write_rows
+from processor.postgres_claim import lock_live_projection, lock_progress
+from processor.postgres_engine import is_postgres
+from processor.sql_rows import AFTER_CLOSE_CODE, PartitionBatch
 
 IDS_MAX: Final = 500
 """Ids in one look-up; SQLite takes 32,766 values a statement."""
@@ -65,6 +80,7 @@ class Projection:
     def __init__(self, engine: Engine, projection: int) -> None:
         self._engine = engine
         self.projection = projection
+        self._rows = postgres_rows if is_postgres(engine) else sql_rows
 
     def rules(self) -> Rules:
         """Errors: `ProjectionMissingError`, `RulesError`."""
@@ -79,6 +95,8 @@ class Projection:
         """
         with writing(self._engine) as connection:
             read_rules(connection, self.projection)
+            if is_postgres(connection):
+                lock_progress(connection, self.projection, partition, log[1], start_offset)
             return take(connection, self.projection, partition, log, start_offset)
 
     def restore(self, claim: Claim) -> Restored:
@@ -87,11 +105,6 @@ class Projection:
 
         Errors: `ProjectionMissingError`, `RulesError`.
         """
-        live = (
-            select(sessions_live.c.session_id, sessions_live.c.state, sessions_live.c.due_at)
-            .where(sessions_live.c.projection == self.projection)
-            .where(sessions_live.c.log_partition == claim.partition)
-        )
         place = (
             select(progress.c.next_offset, progress.c.tick)
             .where(progress.c.projection == self.projection)
@@ -100,7 +113,7 @@ class Projection:
         with reading(self._engine) as connection:
             rules = read_rules(connection, self.projection)
             next_offset, tick = connection.execute(place).one()
-            rows = connection.execute(live, execution_options={"yield_per": 1_000})
+            rows = self._rows.read_live(connection, self.projection, claim.partition)
             return Restored(rules, next_offset, tick, [LiveSession(*row) for row in rows])
 
     def closed_sessions(self, session_ids: Sequence[str]) -> list[ClosedSession]:
@@ -122,7 +135,7 @@ class Projection:
             )
             .select_from(sessions_closed.outerjoin(finding_rows, after_close))
             .where(sessions_closed.c.projection == self.projection)
-            .where(sessions_closed.c.session_id.in_(bindparam("ids", expanding=True)))
+            .where(_is_one_of_ids(self._engine))
         )
         closed = []
         with reading(self._engine) as connection:
@@ -140,11 +153,12 @@ class Projection:
         caller must forget what it has and claim anew.
         """
         with writing(self._engine) as connection:
+            put_in_place = self._rows.stage(connection, self.projection, topic, batches)
             claims = [
                 advance(connection, self.projection, batch.claim, batch.next_offset, batch.tick)
                 for batch in batches
             ]
-            write_rows(connection, self.projection, topic, batches)
+            put_in_place()
         return claims
 
     def next_offsets(self) -> dict[int, int]:
@@ -164,6 +178,14 @@ class Projection:
             return int(connection.execute(lowest).scalar_one() or 0)
 
 
+def _is_one_of_ids(engine: Engine) -> ColumnElement[bool]:
+    """The parameter `ids` is a list: on PostgreSQL one value, so that the statement stays one."""
+    session_id = sessions_closed.c.session_id
+    if is_postgres(engine):
+        return session_id == any_(bindparam("ids", type_=ARRAY(Text)))
+    return session_id.in_(bindparam("ids", expanding=True))
+
+
 def find_live_projection(engine: Engine) -> int:
     """The projection that readers see. Errors: `ProjectionMissingError`, `DatabaseAwayError`."""
     with reading(engine) as connection:
@@ -178,18 +200,30 @@ def ensure_live_projection(engine: Engine, policy: Policy, now_ms: int) -> int:
 
     Errors: `DatabaseAwayError`.
     """
+    live = select(live_projection.c.projection)
     with writing(engine) as connection:
-        live = connection.execute(select(live_projection.c.projection)).scalar()
-        if live is not None:
-            return int(live)
+        found = connection.execute(live).scalar()
+        if found is None and is_postgres(connection):
+            lock_live_projection(connection)
+            found = connection.execute(live).scalar()
+        if found is not None:
+            return int(found)
         first = 1
-        connection.execute(
-            insert(projections).values(
-                projection=first,
-                policy=asdict(policy),
-                fold_version=FOLD_VERSION,
-                created_at=now_ms,
-            )
-        )
+        create_projection(connection, first, policy, now_ms)
         connection.execute(insert(live_projection).values(id=1, projection=first))
         return first
+
+
+def create_projection(connection: Connection, projection: int, policy: Policy, now_ms: int) -> None:
+    """Makes a projection without rows, in the caller's transaction."""
+    connection.execute(
+        insert(projections).values(
+            projection=projection,
+            policy=asdict(policy),
+            fold_version=FOLD_VERSION,
+            created_at=now_ms,
+        )
+    )
+    if is_postgres(connection):
+        for statement in create_partitions(projection):
+            connection.exec_driver_sql(statement)

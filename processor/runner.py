@@ -6,7 +6,7 @@ are the clock, the waiting and the retries. Imports `models` and the processor o
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -145,6 +145,9 @@ class Runner:
             self._enter("standing_by", str(error))
             return self._settings.standby_s
         finally:
+            # Whether they are still ours is asked before they are claimed anew.
+            for partition in self._memories:
+                self._source.doubt(partition)
             self._memories.clear()
             self._asked.clear()
         return 0.0
@@ -164,7 +167,10 @@ class Runner:
         while not stop.is_set():
             left_s = self._round_at - self._clocks.steady_s()
             timeout_s = max(0.0, min(left_s, settings.poll_timeout_s))
-            self._take(self._source.poll(timeout_s, settings.poll_records_max))
+            records = self._source.poll(timeout_s, settings.poll_records_max)
+            self._forget_gone()
+            self._take(records)
+            self._claim_missing()
             if left_s <= 0 or self._is_full():
                 self._round()
         self._checkpoint()
@@ -178,6 +184,14 @@ class Runner:
         )
 
     # --- claim ----------------------------------------------------------------------------------
+
+    def _forget_gone(self) -> None:
+        """A partition that was taken away is forgotten without writing: its next owner folds again
+        what the last checkpoint does not have."""
+        for partition in self._source.gone():
+            if self._memories.pop(partition, None) is not None:
+                self._asked.pop(partition, None)
+                logger.info("processor_released_partition", partition=partition)
 
     def _claim_missing(self) -> None:
         for partition in self._source.partitions():
@@ -239,12 +253,10 @@ class Runner:
 
     def _round(self) -> None:
         self._checkpoint()
-        self._claim_missing()
         is_done = self._tick()
         self._relay_closes()
         self._trim()
         self._ask()
-        self._observe()
         pause_s = self._settings.checkpoint_interval_s if is_done else 0.0
         self._round_at = self._clocks.steady_s() + pause_s
 
@@ -267,11 +279,16 @@ class Runner:
                     self._memories[claim.partition].written(claim, batch)
                     self._count(batch)
                 break
+            written = [memory.claim.partition for memory in dirty]
+            self._source.checkpointed(
+                {p: self._memories[p].next_offset for p in written if p in self._memories}
+            )
         self._failures = 0
 
     def _lose(self, partition: int) -> None:
         del self._memories[partition]
         self._asked.pop(partition, None)
+        self._source.doubt(partition)
         self._metrics.claims_lost.inc()
         logger.warning("processor_lost_claim", partition=partition)
 
@@ -283,10 +300,11 @@ class Runner:
 
     def _ask(self) -> None:
         """First the clock, then the log: what arrived before that time then lies below that end."""
-        for partition in self._memories:
-            if partition not in self._asked:
-                now_ms = self._clocks.now_ms()
-                self._asked[partition] = _Asked(now_ms, self._source.end_offset(partition))
+        now_ms = self._clocks.now_ms()
+        end_offsets = self._source.end_offsets(self._memories.keys())
+        for partition, end_offset in end_offsets.items():
+            self._asked.setdefault(partition, _Asked(now_ms, end_offset))
+        self._observe(end_offsets)
 
     def _tick(self) -> bool:
         """Ticks each partition that has been read up to where it ended when the clock was asked;
@@ -341,10 +359,10 @@ class Runner:
             logger.warning("processor_cannot_write_log", work=work, reason=trouble)
         self._troubles[work] = trouble
 
-    def _observe(self) -> None:
+    def _observe(self, end_offsets: Mapping[int, int]) -> None:
         now_ms = self._clocks.now_ms()
         for partition, memory in self._memories.items():
-            lag = max(0, self._source.end_offset(partition) - memory.next_offset)
+            lag = max(0, end_offsets[partition] - memory.next_offset)
             age_ms = now_ms - self._last_received_at.get(partition, now_ms)
             label = str(partition)
             self._metrics.lag_records.labels(label).set(lag)

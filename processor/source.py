@@ -5,7 +5,7 @@ for the embedded log; another log comes behind the same interface and the same c
 Imports `models` only, never `ingest`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from models.records import LogRecord
@@ -137,7 +137,17 @@ class Source(Protocol):
         ...
 
     def partitions(self) -> Sequence[int]:
-        """The partitions that this processor is to read."""
+        """The partitions that this processor is to read now."""
+        ...
+
+    def gone(self) -> Sequence[int]:
+        """The partitions sought that are this processor's no more, or were not for a while since.
+        Each is told once; if `partitions` still has it, it must be claimed and sought anew."""
+        ...
+
+    def doubt(self, partition: int) -> None:
+        """The claim on the partition was lost or is unknown: `partitions` has it again only when
+        it is certain that this processor is to read it."""
         ...
 
     def start_offset(self, partition: int) -> int:
@@ -152,6 +162,10 @@ class Source(Protocol):
         """
         ...
 
+    def end_offsets(self, partitions: Collection[int]) -> Mapping[int, int]:
+        """`end_offset` of each of the partitions."""
+        ...
+
     def seek(self, partition: int, next_offset: int) -> None:
         """Makes `next_offset` the first record that `poll` gives of the partition."""
         ...
@@ -161,6 +175,10 @@ class Source(Protocol):
 
         Waits up to `timeout_s` for the first one; never for a full batch.
         """
+        ...
+
+    def checkpointed(self, next_offsets: Mapping[int, int]) -> None:
+        """How far SQL has come, for those who look at the log's readers. Never read back."""
         ...
 
     def close(self) -> None:

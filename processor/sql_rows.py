@@ -1,16 +1,27 @@
-"""The rows of a checkpoint, table by table, and the statements that write them.
+"""The rows of a checkpoint, table by table, and the statements that write them to SQLite.
 
 On the record's way: between `processor.summarize` and SQL; `processor.projection` runs this inside
-its transaction. Rows are absolute figures, so writing them twice changes nothing. Imports `models`
-and `step`; never `ingest`.
+its transaction (on PostgreSQL: `postgres_rows`). Rows are absolute figures, so writing them twice
+changes nothing. Imports `models` and `step`; never `ingest`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Delete, Insert, Table, Update, bindparam, delete, insert, update
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Insert,
+    Table,
+    Update,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import sqlite
 
 from models.rows import RowKey, Summary
@@ -30,7 +41,7 @@ from processor.step import AfterClose, DeadLetter
 Rows = list[dict[str, Any]]
 AFTER_CLOSE_CODE: Final = "event_after_close"
 BIGINT_MAX: Final = 2**63 - 1
-_ENDLESS: Final = ("untracked_ms", "initial_startup_ms")
+ENDLESS: Final = ("untracked_ms", "initial_startup_ms")
 """Figures that a client can drive beyond what SQL holds, with a clock that jumps to and fro."""
 
 
@@ -64,15 +75,24 @@ class PartitionBatch(NamedTuple):
     closes: Sequence[Close]
 
 
-def write_rows(
+def stage(
+    connection: Connection, projection: int, topic: str, batches: Sequence[PartitionBatch]
+) -> Callable[[], None]:
+    """What it returns writes everything but the progress."""
+    return partial(_write_rows, connection, projection, topic, batches)
+
+
+def _write_rows(
     connection: Connection, projection: int, topic: str, batches: Sequence[PartitionBatch]
 ) -> None:
-    """Writes everything but the progress, in an order that leaves each session in one table."""
+    """In an order that leaves each session in one table."""
     sessions = [write for batch in batches for write in batch.sessions]
+    delete_gone(connection, projection, sessions)
     _write_children(connection, projection, sessions)
     _write_sessions(connection, projection, sessions)
     after_closes = [write for batch in batches for write in batch.after_closes]
-    _write_after_closes(connection, projection, after_closes)
+    update_after_closes(connection, projection, after_closes)
+    _run(connection, _upsert(finding_rows), _after_close_findings(projection, after_closes))
     letters = [letter for batch in batches for letter in batch.dead_letters]
     _run(connection, _upsert(dead_letters), _letter_rows(projection, topic, letters))
     _run(connection, insert(closes_outbox), _close_rows(projection, batches))
@@ -97,23 +117,40 @@ def _delete(table: Table) -> Delete:
     return delete(table).where(*(key == bindparam(f"{key.name}_") for key in table.primary_key))
 
 
+def read_live(
+    connection: Connection, projection: int, partition: int
+) -> Iterable[tuple[str, bytes, int]]:
+    """Id, state and due time of a partition's live sessions."""
+    columns = sessions_live.c
+    query = select(columns.session_id, columns.state, columns.due_at).where(
+        columns.projection == projection, columns.log_partition == partition
+    )
+    rows = connection.execute(query, execution_options={"yield_per": 1_000})
+    return ((row.session_id, row.state, row.due_at) for row in rows)
+
+
+def delete_gone(connection: Connection, projection: int, sessions: Iterable[SessionWrite]) -> None:
+    """Deletes child rows that an earlier summary had and that are no more."""
+    gone: defaultdict[str, Rows] = defaultdict(list)
+    for write in sessions:
+        for key in write.summary.gone:
+            gone[key[0]].append(_gone_row(projection, write.summary.session_id, key))
+    for name, rows in gone.items():
+        _run(connection, _delete(CHILD_TABLES[name]), rows)
+
+
 def _write_children(
     connection: Connection, projection: int, sessions: Iterable[SessionWrite]
 ) -> None:
-    gone: defaultdict[str, Rows] = defaultdict(list)
     new: defaultdict[str, Rows] = defaultdict(list)
     for write in sessions:
-        session_id = write.summary.session_id
-        for key in write.summary.gone:
-            gone[key[0]].append(_gone_row(projection, session_id, key))
         for (name, _), row in write.summary.rows.items():
             fields = row._asdict()
             fields["projection"] = projection
-            fields["session_id"] = session_id
+            fields["session_id"] = write.summary.session_id
             new[name].append(fields)
-    for name, table in CHILD_TABLES.items():
-        _run(connection, _delete(table), gone[name])
-        _run(connection, _upsert(table), new[name])
+    for name, rows in new.items():
+        _run(connection, _upsert(CHILD_TABLES[name]), rows)
 
 
 def _gone_row(projection: int, session_id: str, key: RowKey) -> dict[str, Any]:
@@ -152,7 +189,7 @@ def _session_row(projection: int, write: SessionWrite) -> dict[str, Any]:
         first_offset=write.first_offset,
         last_offset=write.last_offset,
     )
-    for name in _ENDLESS:
+    for name in ENDLESS:
         if row[name] is not None and row[name] > BIGINT_MAX:
             row[name] = BIGINT_MAX  # else one session would stop its partition
     if not summary.final:
@@ -160,9 +197,10 @@ def _session_row(projection: int, write: SessionWrite) -> dict[str, Any]:
     return row
 
 
-def _write_after_closes(
+def update_after_closes(
     connection: Connection, projection: int, writes: Sequence[AfterCloseWrite]
 ) -> None:
+    """Moves the counters of sessions that are closed for good."""
     statement = update(sessions_closed).where(
         sessions_closed.c.projection == projection,
         sessions_closed.c.session_id == bindparam("session_id_"),
@@ -177,7 +215,10 @@ def _write_after_closes(
         for figures, finding_count in writes
     ]
     _run(connection, statement, rows)
-    findings = [
+
+
+def _after_close_findings(projection: int, writes: Iterable[AfterCloseWrite]) -> Rows:
+    return [
         {
             "projection": projection,
             "session_id": figures.session_id,
@@ -188,7 +229,6 @@ def _write_after_closes(
         }
         for figures, _ in writes
     ]
-    _run(connection, _upsert(finding_rows), findings)
 
 
 def _letter_rows(projection: int, topic: str, letters: Iterable[DeadLetter]) -> Rows:

@@ -6,6 +6,8 @@ Fixtures of one part stand in the conftest.py of that part's folder.
 import hypothesis
 import pytest
 
+pytest_plugins = ["tests.servers", "tests.kafka.broker", "tests.postgres"]
+
 # A slow or busy machine must not fail a test: no deadline, no health check that measures time.
 hypothesis.settings.register_profile(
     "bookended",

@@ -35,6 +35,7 @@ GOALS: Final = {
         "collector, embedded log, to empty by a core's time",
     ],
     "end-to-end": ["request to SQL row, p99"],
+    "postgres": [],
 }
 
 

@@ -20,6 +20,7 @@ BENCHES: Final = {
     "sessions": "cost and size of many live sessions",
     "collector": "requests a second, against an empty ASGI app",
     "end-to-end": "from a request to its SQL row",
+    "postgres": "a checkpoint's cost a session, on PostgreSQL and SQLite",
 }
 """In the order in which they run; each is a module `<name>_bench` with a function `bench`."""
 

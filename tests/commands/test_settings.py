@@ -27,6 +27,8 @@ from commands.values import (
     size_text,
 )
 
+NO_TOPIC = "names no topic; give for example kafka://127.0.0.1:9092/media-events"
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_tester(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,9 +78,9 @@ def test_json_is_read_under_its_short_name(monkeypatch: pytest.MonkeyPatch) -> N
 def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOOKENDED_PROFILE", "lax")
     monkeypatch.setenv("BOOKENDED_CHECKPOINT_EVENTS", "3")
-    lines = problems(Running, listen="8080", log="kafka://h:9092/t", checkpoint_interval="9m")
+    lines = problems(Running, listen="8080", log="kafka://h:9092", checkpoint_interval="9m")
     assert set(lines) == {
-        "--log kafka://h:9092/t: Kafka comes with a later release; give sqlite:///FILE, or nothing",
+        f"--log kafka://h:9092: {NO_TOPIC}",
         "BOOKENDED_CHECKPOINT_EVENTS=3: is too small; the least is 100",
         "--checkpoint-interval 9m: is too large; the most is 1m",
         "--listen 8080: is not HOST:PORT; give for example 127.0.0.1:8080",
@@ -103,7 +105,9 @@ def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         ("data", "a?b", "has a ? in it"),
         ("log", "file.db", "is not sqlite:///FILE"),
         ("log", "sqlite:///:memory:", "is not sqlite:///FILE"),
-        ("database", "postgresql+psycopg://u@h/d", "PostgreSQL comes with a later release"),
+        ("database", "postgres://u@h/d", "is not a database URL; give postgresql+psycopg://USER"),
+        ("database", "postgresql+psycopg://u@h:x/d", "is not postgresql+psycopg://USER:PASSWORD@"),
+        ("database", "postgresql+psycopg://u@h", "names no database"),
         ("debug", "perhaps", "is neither true nor false"),
     ],
 )
@@ -133,8 +137,8 @@ BAD_KEY = (
     "BOOKENDED_SID_KEYS: key 1 is not 32 to 128 hex characters; make one with: openssl rand -hex 32"
 )
 BAD_DATABASE = (
-    f"BOOKENDED_DATABASE=postgresql://u:{HIDDEN}@h/d: PostgreSQL comes with a later release; "
-    "give sqlite:///FILE, or nothing"
+    f"BOOKENDED_DATABASE=postgresql://u:{HIDDEN}@h/d: is not a database URL; "
+    "give postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE"
 )
 
 
@@ -145,8 +149,11 @@ def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         BAD_KEY,
         BAD_DATABASE,
     }
-    monkeypatch.delenv("BOOKENDED_DATABASE")
     monkeypatch.setenv("BOOKENDED_SID_KEYS", "0" * 32)
+    monkeypatch.setenv("BOOKENDED_DATABASE", "postgresql+psycopg://u@h/d?password=hush")
+    (line,) = problems(Running)
+    assert line.startswith(f"BOOKENDED_DATABASE=postgresql+psycopg://u@h/d?password={HIDDEN}: ")
+    monkeypatch.delenv("BOOKENDED_DATABASE")
     settings = load(Running, {})
     keys = next(setting for setting in settings_of(Running) if setting.field == "sid_keys")
     assert value_text(keys, settings.sid_keys) == HIDDEN

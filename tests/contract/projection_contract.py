@@ -16,6 +16,7 @@ from processor.claim import Claim, ProjectionMissingError, RulesError, StaleOwne
 from processor.projection import (
     IDS_MAX,
     Projection,
+    create_projection,
     ensure_live_projection,
     find_live_projection,
 )
@@ -287,8 +288,7 @@ class ProjectionContract:
     ) -> None:
         second = projection.projection + 1
         with engine.begin() as connection:
-            row = connection.execute(select(projections)).mappings().one()
-            connection.execute(projections.insert().values(**{**row, "projection": second}))
+            create_projection(connection, second, POLICY, T0)
         candidate = Projection(engine, second)
         for which, next_offset in ((projection, 5), (candidate, 3)):
             claim = which.claim(0, LOG, 1)

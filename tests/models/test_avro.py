@@ -171,6 +171,12 @@ BROKEN = {
     "big integer": (raw_record(raw_event(details=details(params=f'{{"a":{2**53}}}'))), "2^53"),
     "big number": (raw_record(raw_event(details=details(params='{"a":1e16}'))), "10^15"),
     "U+0000": (raw_record(raw_event(details=details(params='{"a":"\\u0000"}'))), "U+0000"),
+    "U+0000 in a finding": (
+        raw_record(
+            raw_event(details=details(findings=[{"code": "unknown_param", "detail": "a\0"}]))
+        ),
+        "U+0000",
+    ),
     "U+0000 in a key": (raw_record(raw_event(details=details(params='{"\\u0000":1}'))), "U+0000"),
     "surrogate": (raw_record(raw_event(details=details(params='{"a":"\\ud800"}'))), "surrogate"),
     "deep": (raw_record(raw_event(details=details(params='{"a":' * 9 + "1" + "}" * 9))), "nested"),

@@ -1,7 +1,7 @@
 """Several partitions in one processor: one checkpoint for all, one lost claim stops only one."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from models.avro import decode, encode
@@ -33,6 +33,18 @@ class TwoPartitions:
 
     def partitions(self) -> Sequence[int]:
         return (0, 1)
+
+    def gone(self) -> Sequence[int]:
+        return ()
+
+    def doubt(self, partition: int) -> None:
+        """Nobody assigns these partitions."""
+
+    def end_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+        return {partition: self.end_offset(partition) for partition in partitions}
+
+    def checkpointed(self, next_offsets: Mapping[int, int]) -> None:
+        """Nobody looks at the readers of this log."""
 
     def start_offset(self, partition: int) -> int:
         del partition

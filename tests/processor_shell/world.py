@@ -7,7 +7,7 @@ Only for tests. `World.process` runs the real loop in the test's own thread unti
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,8 +91,14 @@ class StoppingSource:
         self.partitions = inner.partitions
         self.start_offset = inner.start_offset
         self.end_offset = inner.end_offset
+        self.gone = inner.gone
+        self.doubt = inner.doubt
+        self.checkpointed = inner.checkpointed
         self.seek = inner.seek
         self.close = inner.close
+
+    def end_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+        return {partition: self.end_offset(partition) for partition in partitions}
 
     def poll(self, timeout_s: float, records_max: int) -> list[LogRecord]:
         self._polls += 1
@@ -122,8 +128,12 @@ class World:
         log_id = prepare_log(self.log_path)
         self.log_id = log_id
         self.log = self._open_log()
-        self.engine = self.open_engine(self.database_path)
+        self.engine = self.open_main()
         self.projection = ensure_live_projection(self.engine, self.policy, T0)
+
+    def open_main(self) -> Engine:
+        """The engine of the database that processors write to."""
+        return self.open_engine(self.database_path)
 
     def open_engine(self, path: Path) -> Engine:
         engine = open_database(f"sqlite:///{path}", busy_timeout_ms=0)

@@ -11,12 +11,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import column, text
+from sqlalchemy import column, select, text
 
 from models.avro import decode
 from models.policy import DEFAULT_POLICY
 from models.records import Event, LogRecord
 from models.rows import AdRow, BreakRow, StartRow, Summary
+from models.tables import progress
 from models.views import view_queries
 from processor.database import open_database, reading
 from processor.state import SessionState
@@ -50,16 +51,18 @@ def identity(session_id: str, event: Event) -> Identity:
     return session_id, event.type, event.ts, event.playhead_ms, str(carried)
 
 
-def last_tick(path: Path) -> int | None:
+def last_tick(database: str) -> int | None:
     """The processor's last tick, ms."""
-    with closing(sqlite3.connect(path)) as connection:
-        tick_at: int | None = connection.execute("SELECT tick FROM progress").fetchone()[0]
+    engine = open_database(database, read_only=True)
+    with reading(engine) as connection:
+        tick_at: int | None = connection.execute(select(progress.c.tick)).scalar_one()
+    engine.dispose()
     return tick_at
 
 
-def views(path: Path) -> Views:
+def views(database: str) -> Views:
     """All rows of all public views."""
-    engine = open_database(f"sqlite:///{path}", read_only=True)
+    engine = open_database(database, read_only=True)
     found: Views = {}
     with reading(engine) as connection:
         for name, query in view_queries().items():

@@ -150,7 +150,7 @@ def test_killed_at_random_moments_it_loses_and_doubles_nothing(tmp_path: Path) -
     # What is in the log besides are events of requests that were killed before their answer.
     assert (logged - report.acknowledged).total() <= report.unanswered
 
-    database = tmp_path / "bookended-data" / "analytics.db"
+    database = f"sqlite:///{tmp_path}/bookended-data/analytics.db"
     tick_at = last_tick(database)
     found, expected = views(database), clean_fold(log, tick_at)
     assert set(found) == set(expected)

@@ -1,0 +1,89 @@
+"""The database that the settings name, opened and made ready: a SQLite file or PostgreSQL.
+
+Part of the composition root. A SQLite file is made and migrated at every start; on PostgreSQL only
+`bookended migrate` changes the schema, and everything else refuses one that does not fit. Imports
+`processor`, `migrations`, the settings.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import structlog
+from sqlalchemy import Engine
+
+from commands.errors import Failure
+from commands.settings import Ruling, Stored
+from commands.storage import make_directory_of, touching
+from migrations import NewerSchemaError, OlderSchemaError, check, upgrade
+from processor.database import open_database, telling
+from processor.projection import Projection, ensure_live_projection, find_live_projection
+
+logger = structlog.get_logger("bookended")
+
+
+@contextmanager
+def database(settings: Stored, *, read_only: bool = False) -> Iterator[Engine]:
+    """The database's engine, disposed of at the end of the block.
+
+    Errors: for what goes wrong with PostgreSQL in the block `DatabaseAwayError`,
+    `DatabaseDamagedError`. (What goes wrong with a file is for `touching` to tell.)
+    """
+    engine = open_database(settings.database_url, read_only=read_only)
+    try:
+        with nullcontext() if settings.is_database_embedded else telling(engine):
+            yield engine
+    finally:
+        engine.dispose()
+
+
+def prepare_database(settings: Stored, ruling: Ruling, now_ms: int) -> None:
+    """The database at this release's schema, with a live projection.
+
+    Errors: `Failure`, and those that `known_failure` knows.
+    """
+    if settings.is_database_embedded:
+        make_directory_of(settings.database_path)
+        with touching("database", settings.database_path), database(settings) as engine:
+            upgrade_database(settings, engine)
+            projection = ensure_live_projection(engine, ruling.policy, now_ms)
+            _compare_rules(engine, projection, ruling)
+        return
+    with database(settings) as engine:
+        check_database(settings, engine)
+        _compare_rules(engine, find_live_projection(engine), ruling)
+
+
+def upgrade_database(settings: Stored, engine: Engine) -> bool:
+    """Brings the database to this release's schema; whether there was anything to do."""
+    with _named(settings):
+        return upgrade(engine)
+
+
+def check_database(settings: Stored, engine: Engine) -> None:
+    """Errors: `Failure` unless the database has the schema that this release needs."""
+    with _named(settings):
+        check(engine)
+
+
+@contextmanager
+def _named(settings: Stored) -> Iterator[None]:
+    """Says which database has a schema that does not fit."""
+    try:
+        yield
+    except (NewerSchemaError, OlderSchemaError) as error:
+        what, _, next_step = str(error).removeprefix("the database").rpartition("; ")
+        raise Failure(
+            f"database {settings.database_name}{what}",
+            f"{next_step[:1].upper()}{next_step[1:]}.",
+        ) from error
+
+
+def _compare_rules(engine: Engine, projection: int, ruling: Ruling) -> None:
+    rules = Projection(engine, projection).rules()
+    if rules.policy != ruling.policy:
+        logger.warning(
+            "policy_not_used",
+            reason="the projection keeps the rules it was made with; the settings say others",
+            projection=str(rules.policy),
+            settings=str(ruling.policy),
+        )

@@ -1,0 +1,384 @@
+"""The reading side of a log in Kafka, on kafka-python: a consumer group for assignment only.
+
+On the record's way: what the collectors' producers wrote -> `processor.step`. Which partitions are
+ours is the group's say; where to read on from is the projection's, never Kafka's. kafka-python
+tells of a rebalance on its own thread: that only raises the partition's generation, and a partition
+whose generation is not the one it was sought in gives no records. Imports `models` and `source`.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kafka import (
+    ConsumerRebalanceListener,
+    KafkaAdminClient,
+    KafkaConsumer,
+    OffsetAndMetadata,
+    TopicPartition,
+)
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.errors import (
+    CommitFailedError,
+    FencedInstanceIdError,
+    IllegalGenerationError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+
+from models.kafka_log import GROUP, MESSAGE_BYTES_MAX, KafkaLog
+from models.records import LogRecord
+from processor.source import LogAwayError, LogMissingError
+
+FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
+POLL_INTERVAL_MS_MAX: Final = 60_000
+"""A processor that is held up for longer loses its partitions to the others."""
+
+METADATA_AGE_MS_MAX: Final = 30_000
+"""After this time at the latest added partitions are seen."""
+
+_ASKED_WITHIN_MS: Final = 5_000
+_CONFIRMED_WITHIN_MS: Final = 2_000
+_HINT_INTERVAL_S: Final = 5.0
+_OUT_OF_RANGE: Final = -1
+"""A generation that no partition has: it is to be claimed and sought anew."""
+
+_NO_MEMBER_NOW: Final = (
+    CommitFailedError,
+    IllegalGenerationError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """How this processor is a member of its group. `instance_id` keeps its partitions through a
+    restart within the session's time-out; without one every start is a rebalance."""
+
+    group: str = GROUP
+    instance_id: str | None = None
+    session_timeout_ms: int = 10_000
+    heartbeat_interval_ms: int = 1_000
+
+
+class InstanceTakenError(Exception):
+    """Another processor has joined the group under this one's instance id."""
+
+    def __init__(self, log: str, instance_id: str) -> None:
+        super().__init__(log, instance_id)
+        self.log = log
+        self.instance_id = instance_id
+
+    def __str__(self) -> str:
+        return (
+            f"log {self.log}: another processor has joined as instance {self.instance_id}; "
+            "give each processor an --instance-id of its own"
+        )
+
+
+class _Generations(ConsumerRebalanceListener):  # type: ignore[misc]
+    """How often each partition came or went. Written by kafka-python's thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._changes: dict[int, int] = {}
+
+    def of(self, partition: int) -> int:
+        return self._changes.get(partition, 0)
+
+    def _raise(self, places: Collection[TopicPartition]) -> None:
+        with self._lock:
+            for place in places:
+                self._changes[place.partition] = self._changes.get(place.partition, 0) + 1
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._raise(assigned)
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        self._raise(revoked)
+
+    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
+        self._raise(lost)
+
+
+class _Open:
+    """A partition that was sought: since which generation, and the offset wanted next."""
+
+    __slots__ = ("generation", "next_offset")
+
+    def __init__(self, generation: int, next_offset: int) -> None:
+        self.generation = generation
+        self.next_offset = next_offset
+
+
+class KafkaSource:
+    """`Source` over a topic in Kafka."""
+
+    def __init__(self, log: KafkaLog, membership: Membership | None = None) -> None:
+        """Errors: `LogAwayError`, `LogMissingError`."""
+        self._kafka = log
+        self._name = str(log)
+        self._generations = _Generations()
+        self._open: dict[int, _Open] = {}
+        self._doubted: set[int] = set()
+        self._hints: dict[int, int] = {}
+        self._hint_at = 0.0
+        self._membership = membership or Membership()
+        self._log_id = self._identify()
+        self._unsettled_since: float | None = None
+        with self._faults():
+            self._consumer = self._join()
+
+    def _join(self) -> KafkaConsumer:
+        consumer = _consumer(self._kafka, self._membership)
+        try:
+            # The topic is looked up first: who joins without knowing its partitions assigns none.
+            consumer.beginning_offsets([self._place(0)], timeout_ms=_ASKED_WITHIN_MS)
+            consumer.subscribe([self._kafka.topic], listener=self._generations)
+        except BaseException:
+            consumer.close(autocommit=False, timeout_ms=0)
+            raise
+        return consumer
+
+    def _identify(self) -> str:
+        with self._faults(), closing(KafkaAdminClient(**_connection(self._kafka))) as admin:
+            cluster_id = admin.describe_cluster()["cluster_id"]
+            (topic,) = admin.describe_topics([self._kafka.topic])
+        if topic["error_code"] or not topic["partitions"]:
+            raise LogMissingError(self._name, f"there is no topic {self._kafka.topic}")
+        return f"{cluster_id}/{topic['topic_id']}"
+
+    def name(self) -> str:
+        return self._name
+
+    def topic(self) -> str:
+        return self._kafka.topic
+
+    def log_id(self) -> str:
+        return self._log_id
+
+    def partitions(self) -> Sequence[int]:
+        """Those that the group assigned. One that was doubted is left out until the group's
+        coordinator has confirmed this member since."""
+        if not self._open:
+            self._drive()
+        assigned = {place.partition for place in self._consumer.assignment()}
+        if self._doubted and self._is_confirmed():
+            self._doubted.clear()
+        return sorted(assigned - self._doubted)
+
+    def gone(self) -> Sequence[int]:
+        """The partitions sought that came or went since. Each is told once, and must be claimed
+        and sought anew if `partitions` still has it."""
+        generations = self._generations
+        gone = [p for p, it in self._open.items() if generations.of(p) != it.generation]
+        for partition in gone:
+            del self._open[partition]
+        return gone
+
+    def doubt(self, partition: int) -> None:
+        """Another processor has claimed the partition: this one may have been left out."""
+        self._open.pop(partition, None)
+        self._doubted.add(partition)
+
+    def start_offset(self, partition: int) -> int:
+        return self._ask(self._consumer.beginning_offsets, [partition])[partition]
+
+    def end_offset(self, partition: int) -> int:
+        return self.end_offsets([partition])[partition]
+
+    def end_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+        """`end_offset` of several partitions, asked for at once."""
+        return self._ask(self._consumer.end_offsets, partitions) if partitions else {}
+
+    def _ask(
+        self, ask: Callable[..., dict[TopicPartition, int]], partitions: Collection[int]
+    ) -> dict[int, int]:
+        places = [self._place(partition) for partition in partitions]
+        with self._faults():
+            found = ask(places, timeout_ms=_ASKED_WITHIN_MS)
+        return {place.partition: offset for place, offset in found.items()}
+
+    def seek(self, partition: int, next_offset: int) -> None:
+        # The generation is taken first: if the partition goes meanwhile, it is not open.
+        generation = self._generations.of(partition)
+        place = self._place(partition)
+        try:
+            self._consumer.seek(place, next_offset)
+            self._consumer.resume(place)
+        except (ValueError, KeyError):  # taken away meanwhile: `gone` will tell
+            generation = _OUT_OF_RANGE
+        self._open[partition] = _Open(generation, next_offset)
+        self._hints[partition] = next_offset
+
+    def poll(self, timeout_s: float, records_max: int) -> list[LogRecord]:
+        found: list[LogRecord] = []
+        for place, records in self._poll(timeout_s, records_max).items():
+            partition = place.partition
+            opened = self._open.get(partition)
+            if opened is None or opened.generation != self._generations.of(partition):
+                continue
+            found += [
+                LogRecord(partition, r.offset, r.timestamp, r.key or b"", r.value or b"")
+                for r in records
+                if r.offset >= opened.next_offset
+            ]
+            opened.next_offset = max(opened.next_offset, records[-1].offset + 1)
+        return found
+
+    def _poll(self, timeout_s: float, records_max: int) -> dict[TopicPartition, list[Any]]:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left_s = max(0.0, deadline - time.monotonic())
+            records = self._poll_once(left_s, records_max)
+            if records or left_s <= 0:
+                return records
+            if self.partitions() != sorted(self._open):
+                return {}  # something is to be claimed: that must not wait
+
+    def _poll_once(self, timeout_s: float, records_max: int) -> dict[TopicPartition, list[Any]]:
+        self._rest()
+        self._settle()
+        try:
+            with self._faults():
+                found: dict[TopicPartition, list[Any]] = self._consumer.poll(
+                    timeout_ms=timeout_s * 1000, max_records=records_max
+                )
+                return found
+        except NoOffsetForPartitionError:  # a partition came during this very poll
+            return {}
+        except OffsetOutOfRangeError as error:
+            # Retention went past what is wanted, or the log was cut: seen when it is claimed anew.
+            for place in error.args[0]:
+                if place.partition in self._open:
+                    self._open[place.partition].generation = _OUT_OF_RANGE
+            return {}
+        except _NO_MEMBER_NOW:  # the next poll joins
+            return {}
+        finally:
+            self._settle()
+
+    def _drive(self) -> None:
+        """Lets the group do its work, without reading."""
+        self._poll_once(0.0, 1)
+
+    def _settle(self) -> None:
+        """Sees to it that a rebalance which was begun comes to its end.
+
+        kafka-python forgets one that the topic's new partitions brought about, if it was not done
+        within one poll: asking for it as well keeps it in mind. There is no public way to ask. A
+        member that does not settle for much longer than any rebalance takes joins anew.
+        """
+        coordinator = self._consumer._coordinator  # noqa: SLF001
+        if coordinator.need_rejoin():
+            coordinator.request_rejoin()
+        if coordinator.stable():
+            self._unsettled_since = None
+            return
+        now = time.monotonic()
+        if self._unsettled_since is None:
+            self._unsettled_since = now
+        elif now - self._unsettled_since > 3 * self._membership.session_timeout_ms / 1000:
+            self._unsettled_since = now
+            self.close()
+            with self._faults():
+                self._consumer = self._join()
+            for opened in self._open.values():
+                opened.generation = _OUT_OF_RANGE
+
+    def _rest(self) -> None:
+        """A partition that is assigned, but not sought, gives nothing until it is."""
+        for place in self._consumer.assignment():
+            if place.partition not in self._open:
+                with contextlib.suppress(ValueError, KeyError):  # gone meanwhile
+                    self._consumer.pause(place)
+
+    def _is_confirmed(self) -> bool:
+        """Asks the coordinator, by a commit: that is refused to one who is no member any more."""
+        hints = self._hints_of(self._doubted)
+        if not hints:
+            return True
+        try:
+            with self._faults():
+                self._consumer.commit(hints, timeout_ms=_CONFIRMED_WITHIN_MS)
+        except _NO_MEMBER_NOW:
+            self._drive()
+            return False
+        return True
+
+    def checkpointed(self, next_offsets: Mapping[int, int]) -> None:
+        """Commits how far SQL is, now and then: for tools that show a group's lag, and for nothing
+        else. Whether it succeeds does not matter."""
+        self._hints.update(next_offsets)
+        now = time.monotonic()
+        if now < self._hint_at:
+            return
+        self._hint_at = now + _HINT_INTERVAL_S
+        with contextlib.suppress(KafkaError):
+            self._consumer.commit_async(self._hints_of(self._open))
+
+    def _hints_of(self, partitions: Collection[int]) -> dict[TopicPartition, OffsetAndMetadata]:
+        assigned = self._consumer.assignment()
+        return {
+            place: OffsetAndMetadata(self._hints[place.partition], "", -1)
+            for place in map(self._place, partitions)
+            if place in assigned and place.partition in self._hints
+        }
+
+    def close(self) -> None:
+        with contextlib.suppress(KafkaError):
+            self._consumer.close(autocommit=False, timeout_ms=_ASKED_WITHIN_MS)
+
+    def _place(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._kafka.topic, partition)
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError, *_NO_MEMBER_NOW):
+            raise
+        except FencedInstanceIdError as error:
+            instance_id = self._membership.instance_id or ""
+            raise InstanceTakenError(self._name, instance_id) from error
+        except KafkaError as error:
+            text = " ".join(str(error).split())[:200]
+            raise LogAwayError(self._name, text or type(error).__name__) from error
+
+
+def _connection(log: KafkaLog) -> dict[str, Any]:
+    return {
+        "bootstrap_servers": list(log.servers),
+        "client_id": "bookended-processor",
+        "bootstrap_timeout_ms": _ASKED_WITHIN_MS,
+        "request_timeout_ms": _ASKED_WITHIN_MS,
+        "reconnect_backoff_max_ms": 1_000,
+    }
+
+
+def _consumer(log: KafkaLog, membership: Membership) -> KafkaConsumer:
+    return KafkaConsumer(
+        **_connection(log),
+        group_id=membership.group,
+        group_instance_id=membership.instance_id,
+        session_timeout_ms=membership.session_timeout_ms,
+        heartbeat_interval_ms=membership.heartbeat_interval_ms,
+        partition_assignment_strategy=[CooperativeStickyAssignor],
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
+        allow_auto_create_topics=False,
+        fetch_max_bytes=FETCH_BYTES_MAX,
+        max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
+        fetch_max_wait_ms=100,
+        metadata_max_age_ms=METADATA_AGE_MS_MAX,
+        metrics_enabled=False,
+    )
