@@ -112,7 +112,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_code_schemas_and_migrations_and_no_more(wheel: Path) -> None:
     in_tree = {"bookended.py"}
-    for package in PACKAGES:
+    for package in (*PACKAGES, "deploy/local"):
         found = (path for path in (ROOT / package).rglob("*") if path.suffix in {".py", ".avsc"})
         in_tree |= {path.relative_to(ROOT).as_posix() for path in found}
     assert "models/schemas/session_record.v1.avsc" in in_tree
@@ -122,7 +122,8 @@ def test_the_wheel_holds_code_schemas_and_migrations_and_no_more(wheel: Path) ->
         held = {name for name in archive.namelist() if not name.endswith("/")}
     assert in_tree - held == set()
     tops = {name.partition("/")[0] for name in held}
-    assert tops == {"bookended.py", dist_info(wheel), *PACKAGES}
+    assert tops == {"bookended.py", dist_info(wheel), *PACKAGES, "deploy"}
+    assert not any(name.startswith("deploy/examples/") for name in held)
     assert f"{dist_info(wheel)}/licenses/LICENSE" in held
 
 
