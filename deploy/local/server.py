@@ -28,6 +28,7 @@ Note = Callable[[str], None]
 
 STARTED_WITHIN_S: Final = 90.0
 _ASKED_EVERY_S: Final = 0.03
+_PORT_FREED_WITHIN_S: Final = 5.0
 _LOG_BYTES_MAX: Final = 4 * 1024**2
 
 
@@ -217,11 +218,21 @@ class LocalServer(ABC):
         for place in range(self.port_count):
             wanted = self.port_wanted if place == 0 else None
             port = wanted or last[place]
-            if wanted is not None and not is_free(wanted):
+            if wanted is not None and not self._is_free_again(wanted, was_ours=wanted == last[0]):
                 raise PortTaken(self.name, wanted)
             is_usable = port not in (0, *chosen) and is_free(port)
             chosen.append(port if is_usable else free_port(*chosen, self.port_wanted or 0))
         return tuple(chosen)
+
+    def _is_free_again(self, port: int, *, was_ours: bool) -> bool:
+        """Whether the port is free. One that was ours may be so only a moment after its server
+        was killed: the system closes the sockets of a large process after the process is gone."""
+        deadline = time.monotonic() + (_PORT_FREED_WITHIN_S if was_ours else 0.0)
+        while not is_free(port):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_ASKED_EVERY_S)
+        return True
 
     @contextmanager
     def _sole_starter(self) -> Iterator[None]:
