@@ -14,7 +14,7 @@ from ingest.sids import KeyFault
 from migrations import NewerSchemaError, OlderSchemaError, ReaderRoleError
 from processor.claim import ProjectionMissingError, RulesError
 from processor.database import DatabaseAwayError, DatabaseDamagedError
-from processor.kafka_source import InstanceTakenError
+from processor.group import InstanceTakenError
 from processor.memory import BadPartitionError
 from processor.snapshot import StateVersionError
 from processor.source import (

@@ -16,8 +16,9 @@ from commands.storage import make_directory_of
 from ingest.log_file import prepare_log
 from models.kafka_log import KafkaLog
 from processor.embedded_source import EmbeddedCloses, EmbeddedSource, LogRetention
+from processor.group import Membership
 from processor.kafka_closes import KafkaCloses
-from processor.kafka_source import KafkaSource, Membership
+from processor.kafka_source import KafkaSource
 from processor.source import ClosesSink, Source
 
 HEARTBEATS_A_SESSION: Final = 10

@@ -9,9 +9,8 @@ whose generation is not the one it was sought in gives no records. Imports `mode
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any, Final
 
 from kafka import (
@@ -21,6 +20,7 @@ from kafka import (
     OffsetAndMetadata,
     TopicPartition,
 )
+from kafka.admin import OffsetSpec
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import (
     CommitFailedError,
@@ -33,17 +33,12 @@ from kafka.errors import (
     UnknownMemberIdError,
 )
 
-from models.kafka_log import GROUP, MESSAGE_BYTES_MAX, KafkaLog
+from models.kafka_log import MESSAGE_BYTES_MAX, KafkaLog
 from models.records import LogRecord
+from processor.group import InstanceTakenError, Membership
 from processor.source import LogAwayError, LogMissingError
 
 FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
-POLL_INTERVAL_MS_MAX: Final = 60_000
-"""A processor that is held up for longer loses its partitions to the others."""
-
-METADATA_AGE_MS_MAX: Final = 30_000
-"""After this time at the latest added partitions are seen."""
-
 _ASKED_WITHIN_MS: Final = 5_000
 _CONFIRMED_WITHIN_MS: Final = 2_000
 _HINT_INTERVAL_S: Final = 5.0
@@ -56,32 +51,6 @@ _NO_MEMBER_NOW: Final = (
     RebalanceInProgressError,
     UnknownMemberIdError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """How this processor is a member of its group. `instance_id` keeps its partitions through a
-    restart within the session's time-out; without one every start is a rebalance."""
-
-    group: str = GROUP
-    instance_id: str | None = None
-    session_timeout_ms: int = 10_000
-    heartbeat_interval_ms: int = 1_000
-
-
-class InstanceTakenError(Exception):
-    """Another processor has joined the group under this one's instance id."""
-
-    def __init__(self, log: str, instance_id: str) -> None:
-        super().__init__(log, instance_id)
-        self.log = log
-        self.instance_id = instance_id
-
-    def __str__(self) -> str:
-        return (
-            f"log {self.log}: another processor has joined as instance {self.instance_id}; "
-            "give each processor an --instance-id of its own"
-        )
 
 
 class _Generations(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -132,10 +101,12 @@ class KafkaSource:
         self._hints: dict[int, int] = {}
         self._hint_at = 0.0
         self._membership = membership or Membership()
-        self._log_id = self._identify()
         self._unsettled_since: float | None = None
-        with self._faults():
+        with self._faults(), ExitStack() as opened:
+            self._admin = opened.enter_context(closing(KafkaAdminClient(**_connection(log))))
+            self._log_id = self._identify()
             self._consumer = self._join()
+            opened.pop_all()
 
     def _join(self) -> KafkaConsumer:
         consumer = _consumer(self._kafka, self._membership)
@@ -149,9 +120,8 @@ class KafkaSource:
         return consumer
 
     def _identify(self) -> str:
-        with self._faults(), closing(KafkaAdminClient(**_connection(self._kafka))) as admin:
-            cluster_id = admin.describe_cluster()["cluster_id"]
-            (topic,) = admin.describe_topics([self._kafka.topic])
+        cluster_id = self._admin.describe_cluster()["cluster_id"]
+        (topic,) = self._admin.describe_topics([self._kafka.topic])
         if topic["error_code"] or not topic["partitions"]:
             raise LogMissingError(self._name, f"there is no topic {self._kafka.topic}")
         return f"{cluster_id}/{topic['topic_id']}"
@@ -190,22 +160,40 @@ class KafkaSource:
         self._doubted.add(partition)
 
     def start_offset(self, partition: int) -> int:
-        return self._ask(self._consumer.beginning_offsets, [partition])[partition]
+        return self._ask(OffsetSpec.EARLIEST, [partition])[partition]
 
     def end_offset(self, partition: int) -> int:
         return self.end_offsets([partition])[partition]
 
     def end_offsets(self, partitions: Collection[int]) -> dict[int, int]:
-        """`end_offset` of several partitions, asked for at once."""
-        return self._ask(self._consumer.end_offsets, partitions) if partitions else {}
+        """With what open transactions have written: it has arrived, though it may still be aborted.
+        (The consumer itself would name the end of what is committed.)"""
+        return self._ask(OffsetSpec.LATEST, partitions)
 
-    def _ask(
-        self, ask: Callable[..., dict[TopicPartition, int]], partitions: Collection[int]
-    ) -> dict[int, int]:
-        places = [self._place(partition) for partition in partitions]
+    def _ask(self, which: OffsetSpec, partitions: Collection[int]) -> dict[int, int]:
+        asked = {self._place(partition): which for partition in partitions}
         with self._faults():
-            found = ask(places, timeout_ms=_ASKED_WITHIN_MS)
-        return {place.partition: offset for place, offset in found.items()}
+            found = self._admin.list_partition_offsets(asked, timeout_ms=_ASKED_WITHIN_MS)
+        return {place.partition: at.offset for place, at in found.items()}
+
+    def next_offsets(self) -> dict[int, int]:
+        """A consumer's position is behind the marks and the aborted records of transactions, which
+        it gives to nobody."""
+        for partition in self._open:
+            self._move(partition)
+        return {partition: it.next_offset for partition, it in self._open.items()}
+
+    def _move(self, partition: int) -> None:
+        try:
+            with self._faults():
+                position = self._consumer.position(self._place(partition), timeout_ms=0)
+        except (NoOffsetForPartitionError, LogAwayError, *_NO_MEMBER_NOW):  # not known now
+            return
+        opened = self._open[partition]
+        # A partition that came back has the position that another processor told the group: only
+        # what was read under one assignment counts.
+        if position is not None and opened.generation == self._generations.of(partition):
+            opened.next_offset = max(opened.next_offset, position)
 
     def seek(self, partition: int, next_offset: int) -> None:
         # The generation is taken first: if the partition goes meanwhile, it is not open.
@@ -266,6 +254,11 @@ class KafkaSource:
         finally:
             self._settle()
 
+    def idle(self) -> None:
+        for partition in list(self._open):
+            self.doubt(partition)
+        self._drive()
+
     def _drive(self) -> None:
         """Lets the group do its work, without reading."""
         self._poll_once(0.0, 1)
@@ -287,12 +280,16 @@ class KafkaSource:
         if self._unsettled_since is None:
             self._unsettled_since = now
         elif now - self._unsettled_since > 3 * self._membership.session_timeout_ms / 1000:
-            self._unsettled_since = now
-            self.close()
-            with self._faults():
-                self._consumer = self._join()
-            for opened in self._open.values():
-                opened.generation = _OUT_OF_RANGE
+            self._join_anew()
+
+    def _join_anew(self) -> None:
+        """Errors: `LogAwayError`; the next poll tries again."""
+        for opened in self._open.values():
+            opened.generation = _OUT_OF_RANGE
+        self._leave()
+        with self._faults():
+            self._consumer = self._join()
+        self._unsettled_since = None
 
     def _rest(self) -> None:
         """A partition that is assigned, but not sought, gives nothing until it is."""
@@ -334,6 +331,11 @@ class KafkaSource:
         }
 
     def close(self) -> None:
+        self._leave()
+        with contextlib.suppress(KafkaError):
+            self._admin.close()
+
+    def _leave(self) -> None:
         with contextlib.suppress(KafkaError):
             self._consumer.close(autocommit=False, timeout_ms=_ASKED_WITHIN_MS)
 
@@ -374,11 +376,14 @@ def _consumer(log: KafkaLog, membership: Membership) -> KafkaConsumer:
         partition_assignment_strategy=[CooperativeStickyAssignor],
         auto_offset_reset="none",
         enable_auto_commit=False,
-        max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
+        max_poll_interval_ms=membership.poll_interval_ms_max,
         allow_auto_create_topics=False,
         fetch_max_bytes=FETCH_BYTES_MAX,
         max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
         fetch_max_wait_ms=100,
-        metadata_max_age_ms=METADATA_AGE_MS_MAX,
+        metadata_max_age_ms=membership.metadata_age_ms_max,
+        # What an aborted transaction wrote never happened, and one that is open may still be
+        # aborted: its records come when it is committed.
+        isolation_level="read_committed",
         metrics_enabled=False,
     )

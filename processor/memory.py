@@ -135,6 +135,13 @@ class PartitionMemory:
         if len(self._judged) == JUDGED_RECORDS and 2 * bad > JUDGED_RECORDS:
             raise BadPartitionError(bad, JUDGED_RECORDS, dead_letters[-1])
 
+    def move_on(self, next_offset: int) -> None:
+        """Nothing more comes below this offset: what lies there is for no reader. Written down
+        too, since the log's start may move past it."""
+        if next_offset > self.next_offset:
+            self.next_offset = next_offset
+            self._dirty = True
+
     def tick_to(self, until: int, sessions_max: int) -> bool:
         """Ticks what is due at `until`, at most about `sessions_max` sessions; False if there are
         more: then it has ticked with an earlier T, and is to be called again after a checkpoint.

@@ -4,6 +4,7 @@ On the record's way it drives everything from source to projection. The fold its
 are the clock, the waiting and the retries. Imports `models` and the processor only.
 """
 
+import contextlib
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,9 @@ from processor.sql_rows import PartitionBatch
 from processor.step import DeadLetter, Decoded, PlacedRecord, decode_records
 
 logger = structlog.get_logger("bookended.processor")
+
+IDLE_INTERVAL_S: Final = 0.5
+"""How often a processor that has to wait tells the log's other readers that it is still there."""
 
 TRIM_BATCHES_MAX: Final = 10
 """Batches of the log's retention in one round: the collector waits for none longer than for one."""
@@ -125,7 +129,7 @@ class Runner:
         """
         try:
             while not stop.is_set():
-                stop.wait(self._attempt(stop))
+                self._pause(stop, self._attempt(stop))
         except Exception as error:
             self._enter("failed", str(error))
             raise
@@ -151,6 +155,13 @@ class Runner:
             self._memories.clear()
             self._asked.clear()
         return 0.0
+
+    def _pause(self, stop: threading.Event, pause_s: float) -> None:
+        """Waits, but stays one of the log's readers: one that says nothing loses its partitions."""
+        while not stop.wait(min(pause_s, IDLE_INTERVAL_S)) and pause_s > IDLE_INTERVAL_S:
+            pause_s -= IDLE_INTERVAL_S
+            with contextlib.suppress(LogAwayError):  # told by the next attempt
+                self._source.idle()
 
     def _enter(self, state: RunnerState, reason: str) -> None:
         """Remembers the state; a change of it is one line in the log."""
@@ -252,6 +263,7 @@ class Runner:
     # --- checkpoint and what follows it ---------------------------------------------------------
 
     def _round(self) -> None:
+        self._move_on()
         self._checkpoint()
         is_done = self._tick()
         self._relay_closes()
@@ -259,6 +271,13 @@ class Runner:
         self._ask()
         pause_s = self._settings.checkpoint_interval_s if is_done else 0.0
         self._round_at = self._clocks.steady_s() + pause_s
+
+    def _move_on(self) -> None:
+        """Past what the log gives to no reader."""
+        for partition, next_offset in self._source.next_offsets().items():
+            memory = self._memories.get(partition)
+            if memory is not None:
+                memory.move_on(next_offset)
 
     def _checkpoint(self) -> None:
         """Writes what changed. A partition that another owner claimed is forgotten, the others
@@ -301,9 +320,10 @@ class Runner:
     def _ask(self) -> None:
         """First the clock, then the log: what arrived before that time then lies below that end."""
         now_ms = self._clocks.now_ms()
-        end_offsets = self._source.end_offsets(self._memories.keys())
-        for partition, end_offset in end_offsets.items():
-            self._asked.setdefault(partition, _Asked(now_ms, end_offset))
+        # Without any partition too: who cannot reach the log is not running. 0 is always there.
+        end_offsets = self._source.end_offsets(self._memories.keys() or (0,))
+        for partition in self._memories:
+            self._asked.setdefault(partition, _Asked(now_ms, end_offsets[partition]))
         self._observe(end_offsets)
 
     def _tick(self) -> bool:

@@ -170,10 +170,27 @@ class Source(Protocol):
         """Makes `next_offset` the first record that `poll` gives of the partition."""
         ...
 
+    def next_offsets(self) -> Mapping[int, int]:
+        """Of each partition sought, the offset below which `poll` gives nothing any more.
+
+        That is behind the last record given, or further: a log in Kafka has offsets that no reader
+        gets (marks of transactions, records of aborted ones). At the end of the log it is the end
+        offset.
+        """
+        ...
+
     def poll(self, timeout_s: float, records_max: int) -> list[LogRecord]:
         """The next records of the partitions sought, in order within each.
 
         Waits up to `timeout_s` for the first one; never for a full batch.
+        """
+        ...
+
+    def idle(self) -> None:
+        """Reads nothing, but stays one of the log's readers. Returns at once.
+
+        For a processor that cannot write now: it calls this every second or so, and claims and
+        seeks all of its partitions anew before the next `poll`.
         """
         ...
 

@@ -91,6 +91,33 @@ class SourceContract:
         assert [r.value for r in read(source)] == [b"one"]
         assert source.poll(0, 10) == []
 
+    def test_it_says_below_which_offset_all_was_given(self, log: Log) -> None:
+        first = append_all(log, [b"%d" % i for i in range(5)])
+        source = log.open()
+        assert dict(source.next_offsets()) == {}
+        source.seek(0, first + 1)
+        assert dict(source.next_offsets()) == {0: first + 1}
+        read(source)
+        assert dict(source.next_offsets()) == {0: source.end_offset(0)}
+
+    def test_idling_reads_nothing(self, log: Log) -> None:
+        first = append_all(log, [b"one", b"two"])
+        source = log.open()
+        source.seek(0, first)
+        for _ in range(3):
+            source.idle()
+        self.settle(source)
+        source.seek(0, first)
+        assert [r.value for r in read(source)] == [b"one", b"two"]
+
+    def settle(self, source: Source) -> None:
+        """Returns when the source says again that partition 0 is to be read."""
+        for _ in range(100 * POLLS_MAX):
+            if list(source.partitions()) == [0]:
+                return
+            source.idle()
+        raise AssertionError("the partition did not come back")
+
     def test_the_end_is_behind_the_last_record(self, log: Log) -> None:
         source = log.open()
         offset = log.append(b"one", 1)

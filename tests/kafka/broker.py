@@ -82,6 +82,23 @@ def producer(log: KafkaLog) -> Any:
     )
 
 
+@contextmanager
+def transactional(log: KafkaLog) -> Iterator[Any]:
+    """A producer whose records count only when their transaction is committed."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    client = KafkaProducer(bootstrap_servers=list(log.servers), transactional_id=name)
+    with closing(client):
+        client.init_transactions()
+        yield client
+
+
+def in_transaction(client: Any, log: KafkaLog, *values: bytes, key: bytes = b"a" * 64) -> None:
+    """Writes records to partition 0; the broker has them afterwards."""
+    for value in values:
+        client.send(log.topic, value, key, partition=0, timestamp_ms=1)
+    client.flush(10)
+
+
 def delete_below(log: KafkaLog, partition: int, start_offset: int) -> None:
     """Deletes records as retention does."""
     with admin(log.servers[0]) as client:

@@ -20,8 +20,9 @@ from models.policy import DEFAULT_POLICY
 from models.records import Record
 from models.tables import progress
 from processor.database import reading
+from processor.group import Membership
 from processor.kafka_closes import KafkaCloses
-from processor.kafka_source import KafkaSource, Membership
+from processor.kafka_source import KafkaSource
 from tests.contract.tables import Content
 from tests.golden.loading import golden_names, load_golden
 from tests.kafka.broker import collect_sockets, new_topic, producer

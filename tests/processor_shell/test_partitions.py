@@ -56,6 +56,12 @@ class TwoPartitions:
     def seek(self, partition: int, next_offset: int) -> None:
         self._next_offsets[partition] = next_offset
 
+    def next_offsets(self) -> Mapping[int, int]:
+        return self._next_offsets
+
+    def idle(self) -> None:
+        """Nobody counts the readers of this log."""
+
     def poll(self, timeout_s: float, records_max: int) -> list[LogRecord]:
         del timeout_s
         found: list[LogRecord] = []

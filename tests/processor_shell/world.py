@@ -95,6 +95,8 @@ class StoppingSource:
         self.doubt = inner.doubt
         self.checkpointed = inner.checkpointed
         self.seek = inner.seek
+        self.next_offsets = inner.next_offsets
+        self.idle = inner.idle
         self.close = inner.close
 
     def end_offsets(self, partitions: Collection[int]) -> dict[int, int]:
