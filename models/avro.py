@@ -113,7 +113,7 @@ def decode(record: LogRecord) -> Record:
     """
     _, _, received_at, key, value = record
     bare = read_bare(_HEADER, key, value)
-    if bare is not None and len(key) == _ID_LENGTH and key.isalnum():
+    if bare is not None and key.isalnum():  # its length is the key's in the record
         kind, ts, playhead_ms = bare
         event = _new(Event, (kind, ts, playhead_ms, None, None, None, None, received_at))
         return _new(Record, (key.decode(), False, (event,)))
