@@ -88,6 +88,22 @@ class _Open:
         self.next_offset = next_offset
 
 
+class _Trouble:
+    """How long something has been wrong."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def reset(self) -> None:
+        self._since = None
+
+    def lasts_s(self) -> float:
+        """It is wrong now; the time since it was first found so."""
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        return now - self._since
+
+
 class KafkaSource:
     """`Source` over a topic in Kafka."""
 
@@ -101,7 +117,7 @@ class KafkaSource:
         self._hints: dict[int, int] = {}
         self._hint_at = 0.0
         self._membership = membership or Membership()
-        self._unsettled_since: float | None = None
+        self._unsettled, self._silent = _Trouble(), _Trouble()
         with self._faults(), ExitStack() as opened:
             self._admin = opened.enter_context(closing(KafkaAdminClient(**_connection(log))))
             self._log_id = self._identify()
@@ -274,13 +290,20 @@ class KafkaSource:
         if coordinator.need_rejoin():
             coordinator.request_rejoin()
         if coordinator.stable():
-            self._unsettled_since = None
-            return
-        now = time.monotonic()
-        if self._unsettled_since is None:
-            self._unsettled_since = now
-        elif now - self._unsettled_since > 3 * self._membership.session_timeout_ms / 1000:
+            self._unsettled.reset()
+            self._must_be_alive(coordinator)
+        elif self._unsettled.lasts_s() > 3 * self._membership.session_timeout_ms / 1000:
             self._join_anew()
+
+    def _must_be_alive(self, coordinator: Any) -> None:
+        """A member that another one has replaced is told so by a heartbeat's answer. kafka-python
+        then sends no more of them, and tells nobody. Errors: `InstanceTakenError`."""
+        instance_id = self._membership.instance_id
+        if instance_id is None or coordinator._heartbeat_enabled:  # noqa: SLF001
+            self._silent.reset()
+        # At the end of a rebalance too there are none, but only for a moment.
+        elif self._silent.lasts_s() > self._membership.heartbeat_interval_ms / 1000:
+            raise InstanceTakenError(self._name, instance_id)
 
     def _join_anew(self) -> None:
         """Errors: `LogAwayError`; the next poll tries again."""
@@ -289,7 +312,7 @@ class KafkaSource:
         self._leave()
         with self._faults():
             self._consumer = self._join()
-        self._unsettled_since = None
+        self._unsettled.reset()
 
     def _rest(self) -> None:
         """A partition that is assigned, but not sought, gives nothing until it is."""
