@@ -39,10 +39,10 @@ $(RUN_STAMP): pyproject.toml constraints.txt
 	@$(INSTALL) --no-build-isolation --editable .
 	@touch $@
 
-# Checks and tests need more than a user does: tools, and a real Kafka and PostgreSQL.
+# Checks and tests need more than a user does: tools, a real Kafka and PostgreSQL, both clients.
 $(STAMP): $(RUN_STAMP)
 	@echo "Installing what its checks and tests need ..."
-	@$(INSTALL) --no-build-isolation --editable '.[test,dev,local]'
+	@$(INSTALL) --no-build-isolation --editable '.[test,dev,local,librdkafka]'
 	@touch $@
 
 run: $(RUN_STAMP) ## the demo: sample sessions over HTTP, and the rows that come of them

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from commands.database import check_database, database
 from commands.embedded import now_ms
 from commands.errors import EXIT_FAILED, Failure
+from commands.kafka_clients import check_client
 from commands.kafka_topics import describe_topics, faults_of_topics
 from commands.known import KNOWN, known_failure
 from commands.logs import configure
@@ -126,6 +127,7 @@ def _log(settings: Checking) -> str:
 
 
 def _topics(kafka: KafkaLog, placement: Placement) -> str:
+    check_client(kafka)
     faults = faults_of_topics(kafka, placement)
     if faults:
         raise Failure(

@@ -9,12 +9,11 @@ import importlib.metadata
 from prometheus_client import CollectorRegistry
 
 from commands.embedded import now_ms
+from commands.kafka_clients import closes_reader, kafka_publisher
 from commands.settings import Collecting
 from commands.storage import make_directory_of
 from ingest.app import AppConfig
 from ingest.collector import Collector, embedded_collector
-from ingest.kafka_closes import KafkaCloses
-from ingest.kafka_publisher import KafkaPublisher
 from ingest.server import CollectorServer, ServerConfig
 from ingest.sids import Sids, load_key_file, load_or_create_key_file, parse_keys
 
@@ -49,8 +48,8 @@ def _collector(
     kafka = settings.kafka
     if kafka is None:
         return embedded_collector(config, settings.log_path, keys, now_ms, registry)
-    publisher = KafkaPublisher(kafka, settings.placement)
-    return Collector(config, publisher, KafkaCloses(kafka), Sids(keys, now_ms), registry)
+    publisher = kafka_publisher(kafka, settings.placement)
+    return Collector(config, publisher, closes_reader(kafka), Sids(keys, now_ms), registry)
 
 
 def session_id_keys(settings: Collecting) -> tuple[bytes, ...]:

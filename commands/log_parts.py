@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import Final, NamedTuple
 
 from commands.errors import Failure
+from commands.kafka_clients import check_client, closes_sink
 from commands.kafka_topics import faults_of_topics
 from commands.locks import sole
 from commands.settings import Logged, Processing
@@ -17,7 +18,6 @@ from ingest.log_file import prepare_log
 from models.kafka_log import KafkaLog
 from processor.embedded_source import EmbeddedCloses, EmbeddedSource, LogRetention
 from processor.group import Membership
-from processor.kafka_closes import KafkaCloses
 from processor.kafka_source import KafkaSource
 from processor.source import ClosesSink, Source
 
@@ -40,6 +40,7 @@ def prepare_log_of(settings: Logged) -> None:
         make_directory_of(settings.log_path)
         prepare_log(settings.log_path)
         return
+    check_client(kafka)
     faults = faults_of_topics(kafka, settings.placement)
     if faults:
         raise Failure(f"log {kafka}: {'; '.join(faults)}", "Run `bookended check` for more.")
@@ -94,4 +95,4 @@ def _in_kafka(kafka: KafkaLog, settings: Processing, stack: ExitStack) -> Proces
         heartbeat_interval_ms=timeout_ms // HEARTBEATS_A_SESSION,
     )
     source = stack.enter_context(closing(KafkaSource(kafka, membership)))
-    return ProcessorLog(source, stack.enter_context(closing(KafkaCloses(kafka))), None)
+    return ProcessorLog(source, stack.enter_context(closing(closes_sink(kafka))), None)

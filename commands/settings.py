@@ -76,7 +76,8 @@ class Logged(Common):
     )
     log: LogUrl | None = Field(
         None,
-        description="The log: kafka://HOST:PORT[,HOST:PORT]/TOPIC, or sqlite:///FILE. "
+        description="The log: kafka://HOST:PORT[,HOST:PORT]/TOPIC[?client=librdkafka], or "
+        "sqlite:///FILE. "
         "Default: log.db in the data directory.",
     )
     partitions: PartitionCounts = Field(

@@ -1,35 +1,38 @@
-"""The publishing side of a log in Kafka, on kafka-python: nothing here waits or polls per request.
+"""The publishing side of a log in Kafka, whatever the client: nothing waits or polls per request.
 
-On the record's way: `app` -> here -> Kafka. `send` only puts a record into the producer's buffer;
-the producer's thread tells of its fate, and one wake-up of the loop serves all that were told
-meanwhile. 2xx rests on the acknowledgement of all in-sync replicas. After a failed delivery the
-producer is replaced. Imports `models` and its neighbours only.
+On the record's way: `app` -> here -> a client's producer -> Kafka. `send` only puts a record into
+the producer's buffer; the client tells of its fate, and one wake-up of the loop serves all that
+were told meanwhile. 2xx rests on the acknowledgement of all in-sync replicas. A producer that
+cannot go on is replaced. Imports `models` and its neighbours only.
 """
 
 import asyncio
 import contextlib
-import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Final, TypeVar
 
 import structlog
-from kafka import KafkaAdminClient, KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError
 
 from ingest.in_flight import RETRY_AFTER_S, InFlight
+from ingest.kafka_client import (
+    CLOSED_WITHIN_S,
+    DELIVERY_TIMEOUT_MS,
+    Brokers,
+    BrokersAwayError,
+    Producer,
+    UndeliveredError,
+)
 from ingest.publisher import PublishError
-from models.kafka_log import REQUEST_BYTES_MAX, KafkaLog
+from models.kafka_log import KafkaLog
 from models.placement import Placement
 
-DELIVERY_TIMEOUT_MS: Final = 10_000
-REQUEST_TIMEOUT_MS: Final = 5_000
 _PROBE_INTERVAL_S: Final = 0.5
-_PROBE_TIMEOUT_MS: Final = 3_000
-_CLOSED_WITHIN_S: Final = (DELIVERY_TIMEOUT_MS + REQUEST_TIMEOUT_MS) / 1000
-_METADATA_ASKED_EVERY_S: Final = 0.02
 _STUCK_AFTER_S: Final = DELIVERY_TIMEOUT_MS / 1000 + 2
 
+T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
@@ -44,14 +47,14 @@ class KafkaBounds:
 
 
 class _Entry:
-    """A record in flight, as the producer's thread tells of it."""
+    """A record in flight, of whose fate the client tells, on any thread."""
 
     __slots__ = ("_publisher", "answer", "producer", "size")
 
     def __init__(
         self,
         publisher: "KafkaPublisher",
-        producer: KafkaProducer,
+        producer: Producer,
         size: int,
         answer: asyncio.Future[None],
     ) -> None:
@@ -60,30 +63,32 @@ class _Entry:
         self.size = size
         self.answer = answer
 
-    def acknowledged(self, _: object) -> None:
-        self._publisher.told(self, None)
-
-    def refused(self, error: BaseException) -> None:
-        self._publisher.told(self, error)
+    def told(self, fault: UndeliveredError | None) -> None:
+        self._publisher.told(self, fault)
 
 
 class KafkaPublisher:
     """`Publisher` over a topic in Kafka."""
 
     def __init__(
-        self, log: KafkaLog, placement: Placement, bounds: KafkaBounds | None = None
+        self,
+        log: KafkaLog,
+        placement: Placement,
+        brokers: Brokers,
+        bounds: KafkaBounds | None = None,
     ) -> None:
         self._kafka = log
         self._placement = placement
+        self._brokers = brokers
         self._bounds = bounds or KafkaBounds()
         self._loop: asyncio.AbstractEventLoop
         self._in_flight: InFlight
-        self._producer: KafkaProducer | None = None
+        self._producer: Producer | None = None
         self._fault = "not started"
         self._troubled: asyncio.Event
         self._watching: asyncio.Task[None]
-        # Shared with the producer's thread; both operations on each are atomic.
-        self._answers: deque[tuple[_Entry, BaseException | None]] = deque()
+        # Shared with the client's threads; both operations on each are atomic.
+        self._answers: deque[tuple[_Entry, UndeliveredError | None]] = deque()
         self._is_armed = False
         self._settled = 0
 
@@ -120,36 +125,26 @@ class KafkaPublisher:
         size, answer = self._in_flight.take(value)
         entry = _Entry(self, producer, size, answer)
         try:
-            sent = producer.send(
-                self._kafka.topic,
-                value,
-                session_id.encode(),
-                partition=self._placement.of(session_id),
-            )
-        # ValueError: the topic has no such partition (any more). TypeError: kafka-python's own
-        # slip where the brokers refuse to tell of the topic.
-        except (KafkaError, ValueError, TypeError) as error:
-            self._settle(entry, error)
-        else:
-            sent.add_callback(entry.acknowledged)
-            sent.add_errback(entry.refused)
+            producer.send(session_id, value, self._placement.of(session_id), entry.told)
+        except UndeliveredError as fault:
+            self._settle(entry, fault)
         await answer
 
     async def stop(self) -> None:
         self._watching.cancel()
         await asyncio.gather(self._watching, return_exceptions=True)
         if self._producer is not None:
-            await self._loop.run_in_executor(None, _close, self._producer)
+            await self._in_thread(self._producer.close)
             self._producer = None
-        await self._in_flight.until_empty(_CLOSED_WITHIN_S)
+        await self._in_flight.until_empty(CLOSED_WITHIN_S)
         self._in_flight.close()
         self._fault = "stopped"
 
     # --- answers --------------------------------------------------------------------------------
 
-    def told(self, entry: _Entry, error: BaseException | None) -> None:
-        """On the producer's thread. A wake-up of the loop costs: one is under way at most."""
-        self._answers.append((entry, error))
+    def told(self, entry: _Entry, fault: UndeliveredError | None) -> None:
+        """On any thread. A wake-up of the loop costs: one is under way at most."""
+        self._answers.append((entry, fault))
         if not self._is_armed:
             self._is_armed = True
             with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
@@ -161,27 +156,26 @@ class KafkaPublisher:
         while answers:
             self._settle(*answers.popleft())
 
-    def _settle(self, entry: _Entry, error: BaseException | None) -> None:
+    def _settle(self, entry: _Entry, fault: UndeliveredError | None) -> None:
         self._settled += 1
         is_current = entry.producer is self._producer
-        if error is None:
+        if fault is None:
             self._in_flight.give_back(entry.size, entry.answer, None)
             if self._fault and is_current:
                 self._set_fault("")
             return
-        reason = _reason(error)
-        refusal = PublishError("log_away", reason, RETRY_AFTER_S)
+        refusal = PublishError("log_away", fault.reason, RETRY_AFTER_S)
         self._in_flight.give_back(entry.size, entry.answer, refusal)
         if is_current:
-            self._drop_producer(reason)
+            self._set_fault(fault.reason)
+            if fault.is_spent:
+                self._drop_producer()
 
-    def _drop_producer(self, reason: str) -> None:
-        """kafka-python's idempotent producer never sends again after a batch that it had sent ran
-        out of time: whatever the failure, a new producer is made once the brokers answer."""
+    def _drop_producer(self) -> None:
+        """A new one is made once the brokers answer."""
         failed, self._producer = self._producer, None
         if failed is not None:
-            _abort(failed)
-        self._set_fault(reason)
+            self._loop.run_in_executor(None, failed.abort)
 
     def _late(self) -> str:
         self._set_fault("the brokers do not answer in time")
@@ -209,7 +203,8 @@ class KafkaPublisher:
             if self._settled != settled or not self._in_flight.records:
                 settled, since = self._settled, self._loop.time()
             elif self._loop.time() - since > _STUCK_AFTER_S:
-                self._drop_producer("Kafka: the producer hangs")
+                self._set_fault("Kafka: the producer hangs")
+                self._drop_producer()
             fault = await self._mend()
             if not fault:
                 self._troubled.clear()
@@ -217,94 +212,26 @@ class KafkaPublisher:
 
     async def _mend(self) -> str:
         """Asks for the topic, and makes the producer if there is none. What is wrong, or empty."""
-        fault = await self._loop.run_in_executor(None, self._look)
-        if fault or self._producer is not None:
-            return fault
         try:
-            self._producer = await self._loop.run_in_executor(None, self._connect)
-        except KafkaError as error:
-            return _reason(error)
+            fault = self._fault_of(await self._in_thread(self._brokers.leaders))
+            if fault:
+                return fault
+            if self._producer is None:
+                connect = partial(self._brokers.connect, self._placement.partitions)
+                self._producer = await self._in_thread(connect)
+            else:
+                await self._in_thread(self._producer.probe)
+        except BrokersAwayError as error:
+            return error.reason
         return ""
 
-    def _look(self) -> str:
-        """In a thread: whether the brokers answer, and have the topic with all its partitions."""
-        try:
-            admin = KafkaAdminClient(**_connection(self._kafka, _PROBE_TIMEOUT_MS))
-            try:
-                (topic,) = admin.describe_topics([self._kafka.topic])
-            finally:
-                admin.close()
-        except KafkaError as error:
-            return _reason(error)
-        partitions = topic["partitions"]
-        if topic["error_code"] or not partitions:
-            return f"there is no topic {self._kafka.topic}; run `bookended migrate`"
-        if len(partitions) < self._placement.partitions:
-            return (
-                f"topic {self._kafka.topic} has {len(partitions)} partitions, the settings say "
-                f"{self._placement.partitions}"
-            )
-        if any(partition["leader_id"] < 0 for partition in partitions):
-            return "a partition has no leader"
-        return ""
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(None, work)
 
-    def _connect(self) -> KafkaProducer:
-        """In a thread: a producer that knows the topic, so that no `send` need wait for it."""
-        producer = KafkaProducer(
-            **_connection(self._kafka, REQUEST_TIMEOUT_MS),
-            acks="all",
-            enable_idempotence=True,
-            delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
-            max_block_ms=0,
-            max_request_size=REQUEST_BYTES_MAX,
-            batch_size=256 * 1024,
-            compression_type="gzip",
-            allow_auto_create_topics=False,
-            metrics_enabled=False,
-        )
-        deadline = time.monotonic() + REQUEST_TIMEOUT_MS / 1000
-        while True:
-            try:
-                if len(producer.partitions_for(self._kafka.topic)) >= self._placement.partitions:
-                    return producer
-            except KafkaTimeoutError:
-                pass
-            except KafkaError:
-                _close(producer)
-                raise
-            if time.monotonic() > deadline:
-                _close(producer)
-                raise KafkaTimeoutError("the brokers do not tell the topic's partitions")
-            time.sleep(_METADATA_ASKED_EVERY_S)
-
-
-def _connection(log: KafkaLog, timeout_ms: int) -> dict[str, Any]:
-    return {
-        "bootstrap_servers": list(log.servers),
-        "client_id": "bookended-collector",
-        "bootstrap_timeout_ms": _PROBE_TIMEOUT_MS,
-        "request_timeout_ms": timeout_ms,
-        "reconnect_backoff_max_ms": 1_000,
-    }
-
-
-def _close(producer: KafkaProducer) -> None:
-    """In a thread: waits until every record is answered for, as long as that can take."""
-    try:
-        producer.close(timeout=_CLOSED_WITHIN_S)
-    except KafkaError:
-        _abort(producer)
-
-
-def _abort(producer: KafkaProducer) -> None:
-    """Ends the producer's thread, which then answers for all that it still has: not delivered.
-
-    There is no public way: `close` first waits for those records.
-    """
-    producer._sender.force_close()  # noqa: SLF001
-
-
-def _reason(error: BaseException) -> str:
-    """One line. kafka-python puts the name of the class before its text."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return f"Kafka: {text[:200]}"
+    def _fault_of(self, leaders: Sequence[bool]) -> str:
+        topic, wanted = self._kafka.topic, self._placement.partitions
+        if not leaders:
+            return f"there is no topic {topic}; run `bookended migrate`"
+        if len(leaders) < wanted:
+            return f"topic {topic} has {len(leaders)} partitions, the settings say {wanted}"
+        return "" if all(leaders) else "a partition has no leader"

@@ -5,7 +5,10 @@ of the project.
 """
 
 import re
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
+
+Client = Literal["kafka-python", "librdkafka"]
+"""The library that talks to the brokers. Its choice changes no record and no row."""
 
 MESSAGE_BYTES_MAX: Final = 9 * 1024**2
 """Largest batch of records that the topic takes, compressed: an offline list is one record."""
@@ -26,13 +29,15 @@ _DEFAULT_CLOSES_TOPIC: Final = "media-session-closes"
 _SERVER: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _SERVERS_MAX: Final = 64
+_CLIENTS: Final[tuple[Client, ...]] = ("kafka-python", "librdkafka")
 
 
 class KafkaLog(NamedTuple):
-    """Where a log in Kafka is. `servers`: HOST:PORT each, to begin with."""
+    """Where a log in Kafka is, and by which client. `servers`: HOST:PORT each, to begin with."""
 
     servers: tuple[str, ...]
     topic: str = _DEFAULT_TOPIC
+    client: Client = "kafka-python"
 
     @property
     def closes_topic(self) -> str:
@@ -49,18 +54,29 @@ def is_kafka_url(text: str) -> bool:
 
 
 def parse_kafka_url(text: str) -> KafkaLog:
-    """`kafka://host:9092[,host:9092]/media-events`.
+    """`kafka://host:9092[,host:9092]/media-events[?client=librdkafka]`.
 
     Errors: `ValueError` with a text that ends the sentence "<setting>: ...".
     """
     if not is_kafka_url(text):
         raise ValueError("is not kafka://HOST:PORT/TOPIC")
-    if "?" in text:
-        raise ValueError("has options after ?, and there are none")
-    servers, _, topic = text.removeprefix(_SCHEME).partition("/")
+    address, _, options = text.removeprefix(_SCHEME).partition("?")
+    servers, _, topic = address.partition("/")
     if not _TOPIC.fullmatch(topic) or topic in (".", ".."):
         raise ValueError("names no topic; give for example kafka://127.0.0.1:9092/media-events")
-    return KafkaLog(_servers(servers), topic)
+    return KafkaLog(_servers(servers), topic, _client(options))
+
+
+def _client(options: str) -> Client:
+    name, _, value = options.partition("=")
+    if not options:
+        return "kafka-python"
+    if name != "client":
+        raise ValueError(f"has the option {name[:40]!r} after the ?; there is only client=")
+    for client in _CLIENTS:
+        if client == value:
+            return client
+    raise ValueError(f"names the client {value[:40]!r}; give kafka-python or librdkafka")
 
 
 def _servers(text: str) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""Closes of sessions into Kafka, where every collector learns them: a compacted topic.
+"""Closes of sessions into Kafka by kafka-python, where every collector learns them.
 
-Beside the record's way: `closes.ClosesRelay` publishes what the outbox holds. Key session id, value
-the time of the close in ms as decimal text; no value takes a close back. Imports `models` and
+Beside the record's way: `closes.ClosesRelay` publishes what the outbox holds. The topic is
+compacted; key session id, value the time of the close in ms as decimal text; no value takes a close
+back. Imports `models` and
 `source`; never `ingest`.
 """
 
@@ -12,11 +13,12 @@ from typing import Final
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from models.kafka_clients import kafka_python_settings
 from models.kafka_log import KafkaLog
 from processor.source import Close, LogAwayError
 
-_DELIVERED_WITHIN_MS: Final = 5_000
-_ANSWERED_WITHIN_MS: Final = 3_000
+DELIVERED_WITHIN_MS: Final = 5_000
+ANSWERED_WITHIN_MS: Final = 3_000
 
 
 class KafkaCloses:
@@ -38,13 +40,11 @@ class KafkaCloses:
 
     def _connect(self) -> KafkaProducer:
         return KafkaProducer(
-            bootstrap_servers=list(self._kafka.servers),
-            client_id="bookended-processor",
-            bootstrap_timeout_ms=_ANSWERED_WITHIN_MS,
-            request_timeout_ms=_ANSWERED_WITHIN_MS,
-            delivery_timeout_ms=_DELIVERED_WITHIN_MS,
-            max_block_ms=_ANSWERED_WITHIN_MS,
-            reconnect_backoff_max_ms=1_000,
+            **kafka_python_settings(self._kafka, "bookended-processor"),
+            bootstrap_timeout_ms=ANSWERED_WITHIN_MS,
+            request_timeout_ms=ANSWERED_WITHIN_MS,
+            delivery_timeout_ms=DELIVERED_WITHIN_MS,
+            max_block_ms=ANSWERED_WITHIN_MS,
             acks="all",
             allow_auto_create_topics=False,
             metrics_enabled=False,
@@ -54,13 +54,13 @@ class KafkaCloses:
         sent = [
             producer.send(
                 self._kafka.closes_topic,
-                None if close.closed_at is None else b"%d" % close.closed_at,
+                value_of(close),
                 close.session_id.encode(),
             )
             for close in closes
         ]
         for future in sent:
-            future.get(2 * _DELIVERED_WITHIN_MS / 1000)
+            future.get(2 * DELIVERED_WITHIN_MS / 1000)
 
     def _abort(self) -> None:
         """After a failure the producer is not used again (see `ingest.kafka_publisher`)."""
@@ -71,5 +71,10 @@ class KafkaCloses:
     def close(self) -> None:
         if self._producer is not None:
             with contextlib.suppress(KafkaError):
-                self._producer.close(timeout=2 * _DELIVERED_WITHIN_MS / 1000)
+                self._producer.close(timeout=2 * DELIVERED_WITHIN_MS / 1000)
             self._producer = None
+
+
+def value_of(close: Close) -> bytes | None:
+    """None takes an earlier close back."""
+    return None if close.closed_at is None else b"%d" % close.closed_at

@@ -5,30 +5,33 @@ from contextlib import closing
 
 import pytest
 
+from commands.kafka_clients import closes_reader, closes_sink
 from commands.kafka_topics import migrate_topics
 from deploy.local import LocalKafka
 from ingest.closes import Close as Told
 from ingest.closes import ClosesAway
-from ingest.kafka_closes import KafkaCloses as Reader
 from models.kafka_log import KafkaLog
 from models.placement import Placement, parse_partition_counts
-from processor.kafka_closes import KafkaCloses as Sink
 from processor.source import Close, LogAwayError
 from tests.kafka.broker import collect_sockets, new_topic
 
 ONE = Placement(parse_partition_counts("1"))
 
 
-@pytest.fixture
-def log(broker: LocalKafka) -> Iterator[KafkaLog]:
-    made = new_topic(broker.bootstrap)
+@pytest.fixture(params=["kafka-python", "librdkafka"])
+def log(broker: LocalKafka, request: pytest.FixtureRequest) -> Iterator[KafkaLog]:
+    made = new_topic(broker.bootstrap)._replace(client=request.param)
     migrate_topics(made, ONE, None)
     yield made
     collect_sockets()
 
 
 def test_closes_reach_every_collector_in_order(log: KafkaLog) -> None:
-    with closing(Sink(log)) as sink, closing(Reader(log)) as first, closing(Reader(log)) as second:
+    with (
+        closing(closes_sink(log)) as sink,
+        closing(closes_reader(log)) as first,
+        closing(closes_reader(log)) as second,
+    ):
         assert list(first.read(10)) == []
         sink.publish([Close("a" * 64, 1), Close("b" * 64, 2)])
         sink.publish([Close("a" * 64, None)])
@@ -42,11 +45,22 @@ def test_closes_reach_every_collector_in_order(log: KafkaLog) -> None:
         assert list(second.read(10)) == []
 
 
+def test_the_clients_read_each_other(log: KafkaLog) -> None:
+    other = log._replace(client="librdkafka" if log.client == "kafka-python" else "kafka-python")
+    closes = [Close(f"{n:064x}", n if n % 3 else None) for n in range(2_000)]
+    with closing(closes_sink(log)) as sink, closing(closes_reader(other)) as reader:
+        sink.publish(closes)
+        found: list[Told] = []
+        while some := reader.read(300):
+            found += some
+    assert found == [Told(*close) for close in closes]
+
+
 def test_only_the_newest_are_read_at_the_start(
     log: KafkaLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingest.kafka_closes.CLOSES_MAX", 3)
-    with closing(Sink(log)) as sink, closing(Reader(log)) as reader:
+    with closing(closes_sink(log)) as sink, closing(closes_reader(log)) as reader:
         sink.publish([Close(f"{n:064x}", n) for n in range(10)])
         assert [close.closed_at for close in reader.read(10)] == [7, 8, 9]
 
@@ -54,14 +68,14 @@ def test_only_the_newest_are_read_at_the_start(
 def test_a_topic_that_is_missing_is_told(log: KafkaLog) -> None:
     told = r"no topic nowhere-closes; run `bookended migrate`"
     with (
-        closing(Reader(log._replace(topic="nowhere"))) as reader,
+        closing(closes_reader(log._replace(topic="nowhere"))) as reader,
         pytest.raises(ClosesAway, match=told),
     ):
         reader.read(1)
 
 
 def test_a_broker_killed_and_started_again(log: KafkaLog, broker: LocalKafka) -> None:
-    with closing(Sink(log)) as sink, closing(Reader(log)) as reader:
+    with closing(closes_sink(log)) as sink, closing(closes_reader(log)) as reader:
         sink.publish([Close("a" * 64, 1)])
         assert list(reader.read(10)) == [("a" * 64, 1)]
         broker.kill()

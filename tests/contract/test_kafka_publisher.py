@@ -1,16 +1,17 @@
-"""A topic in Kafka as a publisher: the contract against a real broker, and what is its own."""
+"""A topic in Kafka as a publisher, by each client: the contract against a real broker, and more."""
 
 import asyncio
 import signal
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from commands.kafka_clients import kafka_publisher
 from deploy.local import LocalKafka
 from ingest.kafka_publisher import KafkaBounds, KafkaPublisher
 from ingest.publisher import Publisher
-from models.kafka_log import KafkaLog
+from models.kafka_log import Client, KafkaLog
 from models.placement import PartitionCount, Placement
 from tests.contract.publisher_contract import (
     SESSION,
@@ -34,7 +35,7 @@ class Topic:
         self._frozen = False
 
     def publisher(self, **bounds: Any) -> KafkaPublisher:
-        return KafkaPublisher(self.log, Placement(ONE), KafkaBounds(**bounds))
+        return kafka_publisher(self.log, Placement(ONE), KafkaBounds(**bounds))
 
     def read(self) -> list[tuple[str, bytes]]:
         """Without what was refused: Kafka may get it all the same, and the client was told so."""
@@ -62,16 +63,17 @@ class Topic:
         process.send_signal(number)
 
 
-@pytest.fixture
-def topic(broker: LocalKafka) -> Iterator[Topic]:
-    made = Topic(broker, new_topic(broker.bootstrap))
-    yield made
-    made.answer_again()
-    collect_sockets()
+class KafkaPublisherContract(PublisherContract):
+    """Subclasses name the client."""
 
+    client: ClassVar[Client]
 
-class TestKafkaPublisher(PublisherContract):
-    """The contract on kafka-python and a real broker."""
+    @pytest.fixture
+    def topic(self, broker: LocalKafka) -> Iterator[Topic]:
+        made = Topic(broker, new_topic(broker.bootstrap)._replace(client=self.client))
+        yield made
+        made.answer_again()
+        collect_sockets()
 
     @pytest.fixture
     def log(self, topic: Topic) -> PublishedLog:
@@ -89,26 +91,73 @@ class TestKafkaPublisher(PublisherContract):
         assert times == sorted(times)
         assert len(times) == 20
 
+    def test_the_broker_killed_and_started_again(self, topic: Topic) -> None:
+        """What was acknowledged is there; the publisher comes back by itself."""
+        acknowledged: list[bytes] = []
 
-def test_the_broker_killed_and_started_again(topic: Topic) -> None:
-    """What was acknowledged is there; the publisher comes back by itself."""
-    acknowledged: list[bytes] = []
+        async def keep_publishing(publisher: Publisher, count: int, first: int) -> None:
+            for number in range(first, first + count):
+                await publisher.publish(SESSION, b"%d" % number)
+                acknowledged.append(b"%d" % number)
 
-    async def keep_publishing(publisher: Publisher, count: int, first: int) -> None:
-        for number in range(first, first + count):
-            await publisher.publish(SESSION, b"%d" % number)
-            acknowledged.append(b"%d" % number)
+        async def use(publisher: Publisher) -> None:
+            await keep_publishing(publisher, 100, 0)
+            topic.broker.kill()
+            assert (await fails(publisher)).cause in ("log_timeout", "log_away")
+            assert not publisher.is_ready()
+            await asyncio.to_thread(topic.broker.start)
+            await until_ready(publisher)
+            await keep_publishing(publisher, 100, 100)
 
-    async def use(publisher: Publisher) -> None:
-        await keep_publishing(publisher, 100, 0)
-        topic.broker.kill()
-        assert (await fails(publisher)).cause in ("log_timeout", "log_away")
-        assert not publisher.is_ready()
-        await asyncio.to_thread(topic.broker.start)
-        await until_ready(publisher)
-        await keep_publishing(publisher, 100, 100)
+        with_publisher(topic, use, deadline_s=1.0)
+        found = [value for _, value in topic.read()]
+        assert found == acknowledged
+        assert len(found) == 200
 
-    with_publisher(topic, use, deadline_s=1.0)
-    found = [value for _, value in topic.read()]
-    assert found == acknowledged
-    assert len(found) == 200
+    def test_a_record_goes_to_the_partition_of_its_session(self, broker: LocalKafka) -> None:
+        """That of Kafka's default partitioner, for every session."""
+        log = new_topic(broker.bootstrap, 4)._replace(client=self.client)
+        placement = Placement((PartitionCount(0, 4),))
+        sessions = [f"{number:064x}" for number in range(20)]
+
+        async def main() -> None:
+            publisher = kafka_publisher(log, placement)
+            await publisher.start()
+            await asyncio.gather(*(publisher.publish(session, b"x") for session in sessions))
+            await publisher.stop()
+
+        asyncio.run(main())
+        found = {record.key.decode(): record.partition for record in all_records(log)}
+        assert found == {session: placement.of(session) for session in sessions}
+        assert set(found.values()) == {0, 1, 2, 3}
+
+    @pytest.mark.parametrize(
+        ("partitions", "reason"), [(0, "there is no topic"), (1, "has 1 partitions")]
+    )
+    def test_a_topic_that_does_not_do_is_told(
+        self, broker: LocalKafka, partitions: int, reason: str
+    ) -> None:
+        log = new_topic(broker.bootstrap, max(1, partitions))._replace(client=self.client)
+        if not partitions:
+            log = log._replace(topic="nowhere")
+
+        async def main() -> None:
+            publisher = kafka_publisher(log, Placement((PartitionCount(0, 2),)))
+            await publisher.start()
+            assert reason in publisher.reason_not_ready()
+            assert (await fails(publisher)).cause == "log_away"
+            await publisher.stop()
+
+        asyncio.run(main())
+
+
+class TestOnKafkaPython(KafkaPublisherContract):
+    """kafka-python."""
+
+    client = "kafka-python"
+
+
+class TestOnLibrdkafka(KafkaPublisherContract):
+    """librdkafka."""
+
+    client = "librdkafka"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from commands.kafka_clients import closes_sink
 from commands.kafka_topics import migrate_topics
 from deploy.local import LocalKafka
 from models.kafka_log import KafkaLog
@@ -21,7 +22,6 @@ from models.records import Record
 from models.tables import progress
 from processor.database import reading
 from processor.group import Membership
-from processor.kafka_closes import KafkaCloses
 from processor.kafka_source import KafkaSource
 from tests.contract.tables import Content
 from tests.golden.loading import golden_names, load_golden
@@ -48,7 +48,7 @@ class Processor:
         try:
             with (
                 closing(KafkaSource(log, membership)) as source,
-                closing(KafkaCloses(log)) as sink,
+                closing(closes_sink(log)) as sink,
             ):
                 world.runner(source, sink).run(self._stop)
         except BaseException as error:
