@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-FOLD_VERSION: Final = 1
-"""Raised whenever a figure of a golden session changes; stored with states and projections."""
+FOLD_VERSION: Final = 2
+"""Raised whenever a figure or row of a golden session changes; stored with states and
+projections."""
 
 
 @dataclass(frozen=True, slots=True)

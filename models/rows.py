@@ -5,7 +5,7 @@ since the epoch and become UTC timestamps in SQL. Floats are seconds where the n
 Imports nothing of the project.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 CloseReason = Literal[
     "session_end", "inactive", "idle", "expired", "end_of_list", "too_many_events"
@@ -14,6 +14,9 @@ Status = Literal["live", "completed", "closed"]
 ExitStage = Literal["before_start", "preroll", "before_content", "midroll", "content", "completed"]
 EndedBy = Literal["adComplete", "adSkip", "adStart", "adBreakStart", "adBreakComplete", "close"]
 Position = Literal["pre", "mid", "post"]
+Activity = Literal[
+    "content", "ad", "break", "pause", "buffer", "stall", "startup", "ended", "untracked"
+]
 
 
 class SessionFigures(NamedTuple):
@@ -218,7 +221,44 @@ class FindingRow(NamedTuple):
     detail: str
 
 
-ChildRow = BreakRow | AdRow | ChapterRow | PlayerStateRow | ErrorRow | FindingRow
+class SpanRow(NamedTuple):
+    """One stretch of a session's time (table `spans`), keyed by session and `span_number` (from 1).
+
+    What it counts as follows from the rows of its ad and break: the view `spans` adds `counted_as`.
+    """
+
+    span_number: int
+    started_at: int
+    ended_at: int
+    duration_ms: int
+    activity: Activity
+    playhead_from_s: float
+    playhead_to_s: float
+    break_number: int | None
+    ad_number: int | None
+    chapter_number: int | None
+
+
+class OpenSpan(NamedTuple):
+    """The stretch of time that goes on, beside the figures of a live session; all null if none.
+
+    It ends at `last_event_at`. A ping changes the session's row, and no row of `spans`.
+    """
+
+    span_number: int | None
+    span_started_at: int | None
+    span_duration_ms: int | None
+    span_activity: Activity | None
+    span_playhead_from_s: float | None
+    span_playhead_to_s: float | None
+    span_break_number: int | None
+    span_ad_number: int | None
+    span_chapter_number: int | None
+
+
+NO_OPEN_SPAN: Final = OpenSpan(*(None,) * len(OpenSpan._fields))
+
+ChildRow = BreakRow | AdRow | ChapterRow | PlayerStateRow | ErrorRow | FindingRow | SpanRow
 RowKey = tuple[str, int | str]
 """(table name without projection, number or code within the session)."""
 
@@ -235,6 +275,7 @@ class Summary(NamedTuple):
 
     session_id: str
     figures: SessionFigures
+    open_span: OpenSpan
     start: StartRow | None
     rows: dict[RowKey, ChildRow]
     gone: tuple[RowKey, ...]

@@ -26,8 +26,10 @@ from models.rows import (
     ChapterRow,
     ErrorRow,
     FindingRow,
+    OpenSpan,
     PlayerStateRow,
     SessionFigures,
+    SpanRow,
     StartRow,
 )
 from models.tables_log import LOG_SCHEMA_VERSION, closes, log_meta, log_metadata, log_records
@@ -118,10 +120,12 @@ sessions_live: Final = Table(
     *row_columns(SessionFigures),
     Column("due_at", BigInteger, nullable=False),
     Column("state", LargeBinary, nullable=False),
+    *row_columns(OpenSpan),
     # No other index: each one on a column that a ping moves doubles the cost of a checkpoint.
     Index("sessions_live_partition", "projection", "log_partition"),
     postgresql_partition_by=_BY_PROJECTION,
-    comment="Sessions that can still change: figures, the fold's state, when a tick is due (ms).",
+    comment="Sessions that can still change: figures, the fold's state, when a tick is due (ms),"
+    " the stretch of time that goes on.",
 )
 
 sessions_closed: Final = Table(
@@ -163,6 +167,9 @@ error_rows: Final = _child_table("error_rows", ErrorRow, "error_number", "Error 
 finding_rows: Final = _child_table(
     "finding_rows", FindingRow, "code", "What the client did wrong, one row a code."
 )
+span_rows: Final = _child_table(
+    "span_rows", SpanRow, "span_number", "Stretches of time that ended; the view adds the open one."
+)
 Index("finding_rows_code", finding_rows.c.projection, finding_rows.c.code)
 
 dead_letters: Final = Table(
@@ -199,5 +206,6 @@ CHILD_TABLES: Final[dict[str, Table]] = {
     "player_states": player_state_rows,
     "errors": error_rows,
     "findings": finding_rows,
+    "spans": span_rows,
 }
 """The tables of child rows by the name of their public view."""

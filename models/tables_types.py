@@ -17,7 +17,7 @@ _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the text names no zone: a
 _EPOCH_UTC: Final = _EPOCH.replace(tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 _INSTANTS: Final = frozenset(
-    ("started_at", "ended_at", "closed_at", "last_event_at", "at", "first_ts")
+    ("started_at", "ended_at", "closed_at", "last_event_at", "at", "first_ts", "span_started_at")
 )
 
 

@@ -34,14 +34,17 @@ from models.tables import (
     sessions_closed,
     sessions_live,
 )
+from models.views_spans import spans_query
 
+ViewQuery = Select[Any] | CompoundSelect[Any]
 _PLACE: Final = ("log_partition", "first_offset", "last_offset", "session_id")
 
 
-def view_queries() -> dict[str, Select[Any] | CompoundSelect[Any]]:
+def view_queries() -> dict[str, ViewQuery]:
     """The query behind each public view, by the view's name."""
-    plain = {name: _child(table) for name, table in CHILD_TABLES.items() if table is not ad_rows}
-    return {"sessions": _sessions(), "ads": _ads(), **plain}
+    derived: dict[str, ViewQuery] = {"ads": _ads(), "spans": spans_query()}
+    plain = {name: _child(table) for name, table in CHILD_TABLES.items() if name not in derived}
+    return {"sessions": _sessions(), **derived, **plain}
 
 
 def create_statements(dialect: Dialect) -> list[str]:

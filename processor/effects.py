@@ -23,6 +23,7 @@ from processor.fields import (
     wrong_type,
 )
 from processor.findings import find
+from processor.spans import end_span
 from processor.state import SessionState
 from processor.things import NEVER, OpenAd, OpenBreak, OpenChapter, PlayerState
 
@@ -86,6 +87,7 @@ def _ad_break_start(state: SessionState, event: Event, at: int, policy: Policy) 
 
 
 def _open_break(state: SessionState, event: Event, at: int, swapped: OpenAd | None) -> None:
+    end_span(state)
     if swapped is None:
         _warn_of_early_play(state, event)
     state.break_number += 1
@@ -172,6 +174,7 @@ def _count_as_ads(state: SessionState, ended: OpenBreak) -> None:
 
 
 def _leave_break(state: SessionState, ended: OpenBreak, at: int, *, tracked: bool) -> None:
+    end_span(state)
     state.ad_break = None
     if ended.number <= CHILD_ROWS_MAX:
         row = break_row(ended, ended_at=at, tracked=tracked)
@@ -184,6 +187,7 @@ def _leave_break(state: SessionState, ended: OpenBreak, at: int, *, tracked: boo
 
 def _ad_start(state: SessionState, event: Event, at: int, policy: Policy) -> None:
     end_ad(state, at, "adStart", event.ts)
+    end_span(state)
     if state.ad_break is None:
         _warn_of_early_play(state, event)
     note_start(state, at)
@@ -218,6 +222,7 @@ def end_ad(state: SessionState, at: int, ended_by: EndedBy, ts: int) -> None:
     ad = state.ad
     if ad is None:
         return
+    end_span(state)
     state.ad = None
     if ended_by in ("adStart", "adBreakStart", "adBreakComplete"):
         find(state, "ad_not_ended", ts, f"ad {ad.number} was ended by {ended_by}")
@@ -242,6 +247,7 @@ def end_ad(state: SessionState, at: int, ended_by: EndedBy, ts: int) -> None:
 
 def _chapter_start(state: SessionState, event: Event, at: int, policy: Policy) -> None:
     end_chapter(state, at, completed=False)
+    end_span(state)
     state.chapter_count += 1
     fields = (*columns(state, event, CHAPTER_COLUMNS), custom_metadata(event))
     state.chapter = OpenChapter(state.chapter_count, at, fields)
@@ -265,6 +271,7 @@ def end_chapter(state: SessionState, at: int, *, completed: bool) -> None:
     chapter = state.chapter
     if chapter is None:
         return
+    end_span(state)
     state.chapter = None
     state.chapter_complete_count += completed
     if chapter.number <= CHILD_ROWS_MAX:

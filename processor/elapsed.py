@@ -9,10 +9,12 @@ from typing import Final
 from models.limits import INACTIVE_MS, PING_GAP_MS, STALL_MIN_EVENTS, STALL_MIN_MS
 from models.policy import Policy
 from models.records import Event
+from models.rows import Activity
 from processor.findings import find
 from processor.intervals import add_played
+from processor.spans import end_span, end_span_at, go_on, split_off_stall
 from processor.state import SessionState
-from processor.things import NEVER
+from processor.things import NEVER, OpenAd
 
 CHAPTER_EVENTS: Final = frozenset(("chapterStart", "chapterComplete", "chapterSkip"))
 
@@ -22,64 +24,88 @@ def advanced(dt: int, moved_ms: int) -> bool:
     return dt > 0 and 0 < moved_ms <= 4 * dt + 1000
 
 
+def played_on(dt: int, moved_ms: int) -> bool:
+    """All that the playhead passed was played; else it was a seek (docs/rules.md "Unique")."""
+    return 0 <= 2 * moved_ms <= 3 * dt + 2000
+
+
 def account(state: SessionState, event: Event, dt: int, policy: Policy) -> None:
-    """Adds `dt` ms to the one bucket that the table gives. Changes the player by inferred play."""
+    """Adds `dt` ms to the one bucket that the table gives, and to the time line. Changes the player
+    by inferred play."""
     moved_ms = event.playhead_ms - state.playhead_ms
-    player = state.player
-    if player == "playing" and dt > PING_GAP_MS:
+    if state.player == "playing" and dt > PING_GAP_MS:
         find(state, "ping_gap", event.ts, f"{dt} ms without an event")
+    activity = _spend(state, event, dt, moved_ms, policy)
+    if dt > 0:
+        go_on(state, activity, event.ts)
+        if activity == "content" and not played_on(dt, moved_ms):
+            end_span_at(state, event.ts, state.playhead_ms + dt)
+    elif moved_ms != 0:
+        end_span(state)
+
+
+def _spend(state: SessionState, event: Event, dt: int, moved_ms: int, policy: Policy) -> Activity:
+    """The table of the rules. Returns what was on screen meanwhile."""
+    player = state.player
     if dt > INACTIVE_MS:
         state.untracked_ms += dt
-    elif player == "ended":
+        return "untracked"
+    if player == "ended":
         state.ended_ms += dt
-    elif player == "paused":
-        _account_pause(state, dt)
-    elif player == "buffering":
-        _account_buffer(state, dt)
-    elif state.ad_break is not None and state.ad is None:
-        _account_gap(state, event, dt, moved_ms, policy)
-    elif player == "starting":
-        if advanced(dt, moved_ms):
-            infer_play(state, event, dt)
-            _account_content(state, event, dt, moved_ms)
-        else:
-            state.startup_ms += dt
-    elif state.ad is not None:
-        _account_ad(state, event, dt, moved_ms)
-    else:
-        _account_main(state, event, dt, moved_ms, policy)
+        return "ended"
+    if player == "paused":
+        return _account_pause(state, dt)
+    if player == "buffering":
+        return _account_buffer(state, dt)
+    if state.ad_break is not None and state.ad is None:
+        return _account_gap(state, event, dt, moved_ms, policy)
+    if player == "starting":
+        return _account_start(state, event, dt, moved_ms)
+    if state.ad is not None:
+        return _account_ad(state, state.ad, event, dt, moved_ms)
+    return _account_main(state, event, dt, moved_ms, policy)
 
 
-def _account_pause(state: SessionState, dt: int) -> None:
+def _account_pause(state: SessionState, dt: int) -> Activity:
     state.pause_ms += dt
     if state.ad is not None:
         state.ad.pause_ms += dt
+    return "pause"
 
 
-def _account_buffer(state: SessionState, dt: int) -> None:
+def _account_buffer(state: SessionState, dt: int) -> Activity:
     state.buffer_ms += dt
     if state.ad is not None:
         state.ad.buffer_ms += dt
+    return "buffer"
 
 
-def _account_gap(state: SessionState, event: Event, dt: int, moved_ms: int, policy: Policy) -> None:
+def _account_gap(
+    state: SessionState, event: Event, dt: int, moved_ms: int, policy: Policy
+) -> Activity:
     """In a break, between ads: content that runs on is content, anything else neither."""
     if advanced(dt, moved_ms):
         if state.player == "starting":
             infer_play(state, event, dt)
         state.content_started = True
         find(state, "playhead_moved_in_ad", event.ts, f"{moved_ms} ms in a break, between ads")
-        _account_content(state, event, dt, moved_ms)
-        return
+        return _account_content(state, event, dt, moved_ms)
     state.ad_gap_ms += dt  # `summarize` adds it to content where the policy says so
     if state.ad_break is not None and policy.break_gap == "excluded":
         state.ad_break.gap_ms += dt
+    return "break"
 
 
-def _account_ad(state: SessionState, event: Event, dt: int, moved_ms: int) -> None:
-    ad, ad_break = state.ad, state.ad_break
-    if ad is None:
-        return
+def _account_start(state: SessionState, event: Event, dt: int, moved_ms: int) -> Activity:
+    if advanced(dt, moved_ms):
+        infer_play(state, event, dt)
+        return _account_content(state, event, dt, moved_ms)
+    state.startup_ms += dt
+    return "startup"
+
+
+def _account_ad(state: SessionState, ad: OpenAd, event: Event, dt: int, moved_ms: int) -> Activity:
+    ad_break = state.ad_break
     ad.playing_ms += dt
     if ad_break is not None:
         ad_break.ad_ms += dt
@@ -88,32 +114,32 @@ def _account_ad(state: SessionState, event: Event, dt: int, moved_ms: int) -> No
         state.unbookended_ad_ms += dt
     if advanced(dt, moved_ms):
         find(state, "playhead_moved_in_ad", event.ts, f"{moved_ms} ms in ad {ad.number}")
+    return "ad"
 
 
-def _account_content(state: SessionState, event: Event, dt: int, moved_ms: int) -> None:
+def _account_content(state: SessionState, event: Event, dt: int, moved_ms: int) -> Activity:
     """Main content time, in the open chapter too, and the playheads it played."""
     state.content_ms += dt
     if state.chapter is not None:
         state.chapter.content_ms += dt
     if dt > 0 and moved_ms != 0:
         start = state.playhead_ms
-        played = moved_ms >= 0 and 2 * moved_ms <= 3 * dt + 2000
-        add_played(state, start, event.playhead_ms if played else start + dt)
+        add_played(state, start, event.playhead_ms if played_on(dt, moved_ms) else start + dt)
+    return "content"
 
 
 def _account_main(
     state: SessionState, event: Event, dt: int, moved_ms: int, policy: Policy
-) -> None:
+) -> Activity:
     """Playing main content: content, unless the playhead stands still long enough to be a stall."""
     if moved_ms != 0:
-        _account_content(state, event, dt, moved_ms)
         start_run(state, event.ts)
-        return
+        return _account_content(state, event, dt, moved_ms)
     if dt > 0:
         state.run_events += 1
     if state.stalled:
         state.stall_ms += dt
-        return
+        return "stall"
     _account_content(state, event, dt, moved_ms)
     run_ms = event.ts - state.run_start
     if (
@@ -121,10 +147,12 @@ def _account_main(
         and run_ms >= STALL_MIN_MS
         and policy.stall_detection == "on"
     ):
-        _start_stall(state, run_ms)
+        _start_stall(state, run_ms, event.ts)
+        return "stall"
+    return "content"
 
 
-def _start_stall(state: SessionState, run_ms: int) -> None:
+def _start_stall(state: SessionState, run_ms: int, ts: int) -> None:
     """Moves the run's time, all of it counted as content of one chapter so far, to stall."""
     state.stalled = True
     state.stall_count += 1
@@ -132,6 +160,7 @@ def _start_stall(state: SessionState, run_ms: int) -> None:
     state.content_ms -= run_ms
     if state.chapter is not None:
         state.chapter.content_ms -= run_ms
+    split_off_stall(state, ts)
 
 
 def start_run(state: SessionState, at: int) -> None:

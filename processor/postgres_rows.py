@@ -36,7 +36,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.schema import CreateTable
 
-from models.rows import SessionFigures, StartRow
+from models.rows import OpenSpan, SessionFigures, StartRow
 from models.tables import (
     CHILD_TABLES,
     closes_outbox,
@@ -144,7 +144,7 @@ class _Staging:
 
 _PLACE: Final = ("session_id", "log_partition", "first_offset", "last_offset")
 _SESSION: Final = (*_PLACE, *SessionFigures._fields)
-_LIVE: Final = _Staging(sessions_live, (*_SESSION, "due_at", "state"))
+_LIVE: Final = _Staging(sessions_live, (*_SESSION, "due_at", "state", *OpenSpan._fields))
 _CLOSED: Final = _Staging(sessions_closed, _SESSION)
 _STARTS: Final = _Staging(session_starts, ("session_id", *StartRow._fields))
 _CHILDREN: Final = {
@@ -317,7 +317,8 @@ def _start_row(write: SessionWrite) -> Row:
 
 
 def _live_row(write: SessionWrite) -> Row:
-    return [*_place(write), *write.summary.figures, write.due_at, write.state]
+    summary = write.summary
+    return [*_place(write), *summary.figures, write.due_at, write.state, *summary.open_span]
 
 
 def _closed_row(write: SessionWrite) -> Row:

@@ -98,6 +98,7 @@ def _apply_quietly(state: SessionState, event: Event) -> bool:
             state.ad is not None
             or not 0 < 2 * moved_ms <= 3 * dt + 2000
             or state.played_to != last_playhead_ms
+            or state.span_activity != "content"
             or not state.content_started
         ):
             return False
@@ -108,10 +109,14 @@ def _apply_quietly(state: SessionState, event: Event) -> bool:
         state.playhead_ms = playhead_ms
         state.moved_at = state.run_start = ts
         state.run_events = 1
-        state.stalled = False
     else:
         ad = state.ad
-        if ad is None or moved_ms != 0 or ts - state.moved_at >= IDLE_MS:
+        if (
+            ad is None
+            or moved_ms != 0
+            or ts - state.moved_at >= IDLE_MS
+            or state.span_activity != "ad"
+        ):
             return False
         ad.playing_ms += dt
         ad_break.ad_ms += dt

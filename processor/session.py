@@ -33,6 +33,7 @@ from processor.findings import find
 from processor.order import insert_in_order, is_duplicate, remember
 from processor.quality import take_quality
 from processor.quiet import NOT_QUIET, pass_quietly
+from processor.spans import end_span
 from processor.state import SessionState
 from processor.things import NEVER, Closing
 
@@ -216,6 +217,7 @@ def _set_clock_back(state: SessionState, event: Event, policy: Policy) -> None:
     if state.is_closed():
         count_after_close(state, event)
         return
+    end_span(state)
     state.clock_was_set_back = True
     find(state, "clock_set_back", event.ts, f"by {state.clock - event.ts} ms")
     state.origin -= state.clock - event.ts
@@ -304,6 +306,7 @@ def close(
 ) -> None:
     """Closes the session: what is open ends, an open break is void (docs/rules.md "Closing")."""
     closed_at = max(at, state.clock)
+    end_span(state)
     state.closing = Closing(reason, closed_at, seconds_since, exit_stage(state))
     if state.start_ts == NEVER:
         find(state, "no_session_start", state.clock, "no sessionStart came")

@@ -193,7 +193,7 @@ def _session_row(projection: int, write: SessionWrite) -> dict[str, Any]:
         if row[name] is not None and row[name] > BIGINT_MAX:
             row[name] = BIGINT_MAX  # else one session would stop its partition
     if not summary.final:
-        row.update(due_at=write.due_at, state=write.state)
+        row.update(due_at=write.due_at, state=write.state, **summary.open_span._asdict())
     return row
 
 

@@ -7,7 +7,7 @@ place, `evolve` works on a copy. Times are ms; `*_number` counts things from 1 i
 from typing import Final, Literal
 
 from models.records import Event
-from models.rows import ChildRow, RowKey, StartRow
+from models.rows import Activity, ChildRow, RowKey, StartRow
 from processor.things import (
     NEVER,
     Closing,
@@ -57,6 +57,7 @@ class _Hot:
         "playhead_ms",
         "run_events",
         "run_start",
+        "span_activity",
         "stalled",
         "waiting",
     )
@@ -68,7 +69,7 @@ class SessionState(_Hot):
     `origin` is chosen so that `clock - origin` is the sum of all `dt` so far, whatever was set
     back. `rows` are child rows that changed for good since the last `settle`; `loose` are the keys
     of rows that the last summary told only because of what waits, so that the next one takes them
-    back.
+    back. `span_number` counts the spans so far, the open one (`span_activity`) included.
     """
 
     __slots__ = (
@@ -107,6 +108,9 @@ class SessionState(_Hot):
         "quality",
         "rows",
         "session_id",
+        "span_number",
+        "span_playhead_ms",
+        "span_started_at",
         "stall_count",
         "stall_ms",
         "start_row",
@@ -188,6 +192,10 @@ class SessionState(_Hot):
         self.run_start = NEVER
         self.run_events = 0
         self.stalled = False
+        self.span_activity: Activity | None = None
+        self.span_number = 0
+        self.span_started_at = NEVER
+        self.span_playhead_ms = 0
         self.quality: Quality | None = None
         self.player_states: dict[str, PlayerState] | None = None
         self.errors: Errors | None = None

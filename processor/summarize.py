@@ -13,6 +13,7 @@ from processor.child_rows import ad_row, break_row, chapter_row, player_state_ro
 from processor.intervals import played_intervals, total_ms
 from processor.quality import average_bitrate
 from processor.session import apply_waiting, exit_stage
+from processor.spans import open_span
 from processor.state import NO_LIMIT, SessionState
 from processor.things import NEVER
 
@@ -30,6 +31,7 @@ def summarize(state: SessionState, policy: Policy = DEFAULT_POLICY) -> Summary:
     return Summary(
         session_id=state.session_id,
         figures=_figures(now, policy),
+        open_span=open_span(now),
         start=state.start_row,
         rows=rows,
         gone=gone,

@@ -11,15 +11,18 @@ from typing import TypeVar
 
 from models.policy import DEFAULT_POLICY, Policy
 from models.rows import (
+    Activity,
     AdRow,
     BreakRow,
     ChapterRow,
     ChildRow,
     ErrorRow,
     FindingRow,
+    OpenSpan,
     PlayerStateRow,
     RowKey,
     SessionFigures,
+    SpanRow,
     StartRow,
     Summary,
 )
@@ -30,6 +33,7 @@ from processor.step import PlacedRecord, after_close, closed_marker, due_at, fol
 from processor.summarize import settle, summarize
 from tests.reference.arrivals import Step, Tick
 from tests.reference.reading import Reading
+from tests.reference.spans import CountedAs, Span
 
 PARTITION = 0
 AFTER_CLOSE = "event_after_close"
@@ -53,6 +57,7 @@ class Live:
     states: dict[str, SessionState] = field(default_factory=dict)
     offset: int = 0
     figures: SessionFigures | None = None
+    open_span: OpenSpan | None = None
     start: StartRow | None = None
     rows: dict[RowKey, ChildRow] = field(default_factory=dict)
     closed: bool = False
@@ -99,7 +104,7 @@ class Live:
             self.retired = True
 
     def write(self, summary: Summary, state: SessionState) -> None:
-        self.figures = summary.figures
+        self.figures, self.open_span = summary.figures, summary.open_span
         self.start = summary.start if summary.start is not None else self.start
         for key in summary.gone:
             self.rows.pop(key, None)
@@ -141,12 +146,47 @@ class Live:
             player_states=of_type(self.rows, PlayerStateRow),
             errors=of_type(self.rows, ErrorRow),
             findings=tuple(r._replace(detail="") for r in of_type(self.rows, FindingRow)),
+            spans=self.spans(),
             closed=self.closed,
             final=self.final,
             ended_ms=self.ended_ms,
             elapsed_ms=self.elapsed_ms,
             traits=frozenset(),
         )
+
+    def spans(self) -> tuple[Span, ...]:
+        """What the view `spans` makes of the rows."""
+        assert self.figures is not None
+        assert self.open_span is not None
+        rows = time_line(self.rows, self.open_span, self.figures)
+        breaks_of_ads = {ad.ad_number: ad.break_number for ad in of_type(self.rows, AdRow)}
+        tracked = {b.break_number: b.tracked for b in of_type(self.rows, BreakRow)}
+        spans = []
+        for row in rows:
+            number = row.break_number
+            if number is None and row.ad_number is not None:
+                number = breaks_of_ads[row.ad_number]
+            counted = counted_as(row.activity, number in tracked and tracked[number], self.policy)
+            spans.append(Span(*row[:5], counted, *row[5:7], number, *row[8:]))
+        return tuple(spans)
+
+
+def time_line(
+    rows: dict[RowKey, ChildRow], goes_on: OpenSpan, figures: SessionFigures
+) -> list[SpanRow]:
+    """The spans that ended, and the one that goes on."""
+    line = [*of_type(rows, SpanRow)]
+    if goes_on.span_number is not None:
+        assert goes_on.span_number not in {row.span_number for row in line}
+        line.append(SpanRow._make((*goes_on[:2], figures.last_event_at, *goes_on[2:])))
+    return line
+
+
+def counted_as(activity: Activity, is_tracked: bool, policy: Policy) -> CountedAs:
+    if activity == "ad":
+        return "ad" if is_tracked else "content"
+    is_content = activity == "content" or (activity == "break" and policy.break_gap == "content")
+    return "content" if is_content else "none"
 
 
 def is_after_close(row: ChildRow) -> bool:

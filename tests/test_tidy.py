@@ -45,6 +45,7 @@ PURE_CORE: Final = (
     "quiet",
     "session",
     "snapshot",
+    "spans",
     "state",
     "step",
     "summarize",

@@ -9,9 +9,18 @@ import pytest
 from sqlalchemy import Engine, insert, inspect, literal_column, select, table, text
 
 import migrations
-from models.tables import ad_break_rows, ad_rows, live_projection, metadata
+from models.policy import Policy
+from models.tables import (
+    ad_break_rows,
+    ad_rows,
+    live_projection,
+    metadata,
+    sessions_live,
+    span_rows,
+)
 from models.views import view_queries
 from processor.database import open_database
+from processor.projection import create_projection
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs" / "sql.md"
 
@@ -56,6 +65,8 @@ COLUMNS: Final = {
     "player_states": "session_id state_number name count total_ms",
     "errors": "session_id error_number at error_id source playhead_s",
     "findings": "session_id code count first_ts detail",
+    "spans": "session_id span_number started_at ended_at duration_ms activity counted_as"
+    " playhead_from_s playhead_to_s break_number ad_number chapter_number",
 }
 
 
@@ -96,6 +107,51 @@ def test_ads_take_tracked_from_their_break(engine: Engine) -> None:
         (3, 1, None),
         (4, None, None),  # the break's row was not kept
     ]
+
+
+@pytest.mark.parametrize("break_gap", ["excluded", "content"])
+def test_spans_count_as_their_break_and_the_policy_say(engine: Engine, break_gap: str) -> None:
+    """What a span counts as is not stored with it; an ad's break is looked up where the ad began
+    outside it. The last span is in the row of its live session."""
+    activities = ("content", "pause", "buffer", "stall", "startup", "ended", "untracked")
+    spans = [span(i, activity) for i, activity in enumerate(activities, 1)]
+    spans += [span(11, "ad"), span(12, "ad", 1, 2), span(13, "ad", 2, 3), span(14, "ad", None, 4)]
+    spans += [span(15, "break", 2), span(16, "content", 2)]
+    policy = Policy(break_gap="content" if break_gap == "content" else "excluded")
+    with engine.begin() as connection:
+        create_projection(connection, 1, policy, 0)
+        connection.execute(insert(live_projection).values(id=1, projection=1))
+        connection.execute(insert(span_rows), spans)
+        connection.execute(insert(ad_rows), [ad(1, None), ad(2, 1), ad(3, 2), ad(4, 2)])
+        connection.execute(insert(ad_break_rows), [ad_break(1, False), ad_break(2, True)])
+        connection.execute(insert(sessions_live), [open_ad(17, 2)])
+        found = connection.execute(
+            text("SELECT span_number, activity, counted_as, break_number FROM spans ORDER BY 1")
+        ).all()
+    gap = "content" if break_gap == "content" else "none"
+    assert [tuple(row) for row in found] == [
+        (1, "content", "content", None),
+        *((i, activity, "none", None) for i, activity in enumerate(activities[1:], 2)),
+        (11, "ad", "content", None),
+        (12, "ad", "content", 1),
+        (13, "ad", "ad", 2),
+        (14, "ad", "ad", 2),
+        (15, "break", gap, 2),
+        (16, "content", "content", 2),
+        (17, "ad", "ad", 2),
+    ]
+
+
+def span(
+    number: int, activity: str, break_number: int | None = None, ad_number: int | None = None
+) -> dict[str, Any]:
+    numbers = {"span_number": number, "break_number": break_number, "ad_number": ad_number}
+    return filled("span_rows") | numbers | {"activity": activity}
+
+
+def open_ad(number: int, break_number: int) -> dict[str, Any]:
+    goes_on = {"span_number": number, "span_activity": "ad", "span_break_number": break_number}
+    return filled("sessions_live") | goes_on | {"span_started_at": 1, "state": b""}
 
 
 def ad(number: int, break_number: int | None) -> dict[str, Any]:

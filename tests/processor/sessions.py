@@ -17,6 +17,7 @@ from models.rows import (
     FindingRow,
     PlayerStateRow,
     SessionFigures,
+    SpanRow,
     StartRow,
     Summary,
 )
@@ -24,6 +25,7 @@ from processor.session import arrive, tick
 from processor.state import SessionState
 from processor.step import PlacedRecord, fold_records
 from processor.summarize import summarize
+from tests.production import time_line
 
 T0 = 1_760_000_000_000
 """Second 0 of every session here, as `ts` and as arrival time."""
@@ -46,6 +48,7 @@ class Told(NamedTuple):
     player_states: dict[str, PlayerStateRow]
     errors: list[ErrorRow]
     findings: dict[str, FindingRow]
+    spans: list[SpanRow]
 
 
 def at(second: float) -> int:
@@ -116,6 +119,7 @@ def told(state: SessionState, policy: Policy = DEFAULT_POLICY) -> Told:
         {row.name: row for row in _rows(summary, PlayerStateRow)},
         _rows(summary, ErrorRow),
         {row.code: row for row in _rows(summary, FindingRow)},
+        time_line(summary.rows, summary.open_span, summary.figures),
     )
 
 

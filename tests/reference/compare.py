@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.reference.reading import Reading
 
-TABLES = ("breaks", "ads", "chapters", "player_states", "errors", "findings")
+TABLES = ("breaks", "ads", "chapters", "player_states", "errors", "findings", "spans")
 SINGLE = ("closed", "final", "ended_ms", "elapsed_ms")
 Differences = dict[str, tuple[Any, Any]]
 

@@ -25,6 +25,7 @@ from tests.reference import columns, rows
 from tests.reference.arrivals import Step
 from tests.reference.figures import figures_of
 from tests.reference.ordering import Desk, take, with_waiting_applied
+from tests.reference.spans import Span, spans_of, too_many
 from tests.reference.story import Story, elapsed_ms
 from tests.reference.sums import of_activity, total
 from tests.reference.telling import tell
@@ -45,6 +46,7 @@ class Reading(NamedTuple):
     player_states: tuple[PlayerStateRow, ...]
     errors: tuple[ErrorRow, ...]
     findings: tuple[FindingRow, ...]
+    spans: tuple[Span, ...]
     closed: bool
     final: bool
     ended_ms: int
@@ -83,6 +85,7 @@ def reading_of(desk: Desk, policy: Policy) -> Reading:
         player_states=rows.player_state_rows(story),
         errors=tuple(story.errors[: limits.CHILD_ROWS_MAX]),
         findings=findings,
+        spans=spans_of(story),
         closed=now.close is not None,
         final=desk.close is not None,
         ended_ms=total(of_activity(story, "ended")),
@@ -93,7 +96,7 @@ def reading_of(desk: Desk, policy: Policy) -> Reading:
 
 def findings_of(desk: Desk, story: Story) -> tuple[FindingRow, ...]:
     """Codes with their count and the `ts` of the first (§10), ordered by code; no detail here."""
-    told = [*desk.told, *story.told]
+    told = [*desk.told, *story.told, *too_many(story)]
     first = {t.code: t.ts for t in reversed(told)}
     counts = Counter(t.code for t in told)
     return tuple(FindingRow(code, counts[code], first[code], "") for code in sorted(counts))

@@ -80,8 +80,12 @@ class Run:
 
 
 class Stretch(NamedTuple):
-    """The time between two neighbouring applied events, and the situation it was spent in."""
+    """The time between two neighbouring applied events, and the situation it was spent in.
 
+    `at`: the session's clock at its begin. `begun`: how many ads, breaks and chapters had begun.
+    """
+
+    at: int
     dt: int
     p0: int
     p1: int
@@ -91,6 +95,7 @@ class Stretch(NamedTuple):
     chapter: Chapter | None
     run: Run | None
     bitrate: float | None
+    begun: int
 
 
 class Heard(NamedTuple):

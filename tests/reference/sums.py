@@ -83,14 +83,18 @@ def unique_pieces(story: Story, policy: Policy) -> list[tuple[int, int]]:
     """The union of played playhead intervals, at most 256 of them (§9)."""
     pieces: list[tuple[int, int]] = []
     for s in played(story, policy):
-        jumped = s.p1 < s.p0 or 2 * (s.p1 - s.p0) > 3 * s.dt + 2000
-        end = s.p0 + s.dt if jumped else s.p1
+        end = s.p0 + s.dt if jumped(s) else s.p1
         if s.dt > 0 and end > s.p0:
             pieces = united([*pieces, (s.p0, end)])
             if len(pieces) > limits.INTERVALS_MAX:
                 story.traits.add("smallest gap closed")
                 pieces = with_smallest_gap_closed(pieces)
     return pieces
+
+
+def jumped(s: Stretch) -> bool:
+    """A seek: the playhead went back, or further than playing takes it."""
+    return s.p1 < s.p0 or 2 * (s.p1 - s.p0) > 3 * s.dt + 2000
 
 
 def united(pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -76,7 +76,19 @@ def end_stretch(story: Story, applied: Applied) -> None:
             run.events.append(event.ts)
     bitrate = story.quality.get("bitrate")
     story.stretches.append(
-        Stretch(dt, p0, p1, activity, story.ad, story.within, story.chapter, run, bitrate)
+        Stretch(
+            story.clock,
+            dt,
+            p0,
+            p1,
+            activity,
+            story.ad,
+            story.within,
+            story.chapter,
+            run,
+            bitrate,
+            len(story.ads) + len(story.breaks) + len(story.chapters),
+        )
     )
     if activity == "untracked":
         story.run = None
