@@ -30,7 +30,9 @@ from commands.values import (
     Size,
     database_name,
     parse_address,
+    read_password,
     sqlite_path,
+    with_password,
 )
 from ingest.sids import KeyFault, load_key_file, parse_keys
 from models.kafka_log import GROUP, KafkaLog, is_kafka_url, parse_kafka_url
@@ -110,6 +112,10 @@ class Stored(Logged):
         description="The database: sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME with its "
         "password, better given as a variable. Default: analytics.db in the data directory.",
     )
+    database_password_file: Path | None = Field(
+        None,
+        description="File with the password for the database, instead of one in its address.",
+    )
 
     @property
     def is_database_embedded(self) -> bool:
@@ -123,11 +129,26 @@ class Stored(Logged):
 
     @property
     def database_url(self) -> str:
-        return self.database or f"sqlite:///{self.database_path}"
+        """The address, with the password that stands in the file."""
+        if self.database is None:
+            return f"sqlite:///{self.database_path}"
+        if self.database_password_file is None:
+            return self.database
+        return with_password(self.database, read_password(self.database_password_file))
 
     @property
     def database_name(self) -> str:
         return database_name(self.database_url)
+
+    @field_validator("database_password_file")
+    @classmethod
+    def _password_is_one(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        database = info.data.get("database")
+        if path is not None and "database" in info.data:
+            if database is None or database.startswith("sqlite:"):
+                raise ValueError("a password is for PostgreSQL; give its address by --database")
+            with_password(database, read_password(path))
+        return path
 
     @property
     def processor_lock_path(self) -> Path:

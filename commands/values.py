@@ -4,6 +4,7 @@ Beside the record's way. Every parser raises `ValueError` with a text that ends 
 "<setting>: ...". Imports `models` only.
 """
 
+import os
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +30,7 @@ _DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(ms|s|m|h|d)")
 _SIZE: Final = re.compile(r"(\d{1,12})\s*(KiB|MiB|GiB|)")
 _SQLITE: Final = "sqlite:///"
 _POSTGRES: Final = "postgresql+psycopg://"
+_PASSWORD_BYTES_MAX: Final = 1024
 
 
 class Address(NamedTuple):
@@ -147,6 +149,32 @@ def _is_postgres_url(text: str) -> str:
 def database_name(url: str) -> str:
     """How a database is called in front of people: the file, or the address without password."""
     return str(sqlite_path(url)) if url.startswith(_SQLITE) else make_url(url).render_as_string()
+
+
+def with_password(url: str, password: str) -> str:
+    """The address of a PostgreSQL database with this password in it."""
+    made = make_url(url)
+    if made.password is not None:
+        raise ValueError("the address has a password already; give one of the two")
+    return made.set(password=password).render_as_string(hide_password=False)
+
+
+def read_password(path: Path) -> str:
+    """The password in a file: its text without the line's end."""
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            text = file.read(_PASSWORD_BYTES_MAX + 1).decode()
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror}); check path and owner") from error
+    except UnicodeDecodeError as error:
+        raise ValueError("holds more than text; give a file with the password alone") from error
+    if mode & 0o007:
+        raise ValueError(f"can be read by every user; run: chmod 600 {path}")
+    password = text.rstrip("\r\n")
+    if not password or len(text) > _PASSWORD_BYTES_MAX or not password.isprintable():
+        raise ValueError("is not one line of text; give a file with the password alone")
+    return password
 
 
 def _is_sqlite_url(text: str) -> str:

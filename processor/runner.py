@@ -18,7 +18,7 @@ from processor.claim import ProjectionMissingError, RulesError, StaleOwnerError
 from processor.closes import CLOSES_MAX, ClosesRelay
 from processor.database import DatabaseAwayError
 from processor.memory import PartitionMemory
-from processor.processor_metrics import ProcessorMetrics
+from processor.processor_metrics import PartitionFigures, ProcessorMetrics
 from processor.projection import Projection
 from processor.source import BeyondLogError, LogAwayError, LogGapError, Source
 from processor.sql_rows import PartitionBatch
@@ -265,6 +265,7 @@ class Runner:
     def _round(self) -> None:
         self._move_on()
         self._checkpoint()
+        self._metrics.checkpoint_timestamp_seconds.set(self._clocks.now_ms() / 1000)
         is_done = self._tick()
         self._relay_closes()
         self._trim()
@@ -384,8 +385,7 @@ class Runner:
         for partition, memory in self._memories.items():
             lag = max(0, end_offsets[partition] - memory.next_offset)
             age_ms = now_ms - self._last_received_at.get(partition, now_ms)
-            label = str(partition)
-            self._metrics.lag_records.labels(label).set(lag)
-            self._metrics.lag_seconds.labels(label).set(max(0, age_ms) / 1000 if lag else 0)
-            self._metrics.next_offset.labels(label).set(memory.next_offset)
-            self._metrics.live_sessions.labels(label).set(memory.live_count)
+            age_s = max(0, age_ms) / 1000 if lag else 0
+            figures = PartitionFigures(lag, age_s, memory.next_offset, memory.live_count)
+            self._metrics.show(partition, figures)
+        self._metrics.hide_all_but(self._memories)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import make_url
 
 from commands.errors import SettingsError
 from commands.options import (
@@ -193,6 +194,62 @@ def test_keys_come_from_one_place(tmp_path: Path) -> None:
     assert load(Running, {"sid_key_file": str(path)}).sid_key_file == path
     (line,) = problems(Running, sid_key_file=str(path), sid_keys="1" * 32)
     assert line == "--sid-keys: give the keys or a file with the keys, not both"
+
+
+POSTGRES = "postgresql+psycopg://bookended@db/bookended"
+
+
+def test_a_password_comes_from_a_file_and_is_not_shown(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("p@ss/w:rd\n", encoding="utf-8")
+    path.chmod(0o440)
+    settings = load(Running, {"database": POSTGRES, "database_password_file": str(path)})
+    assert make_url(settings.database_url).password == "p@ss/w:rd"
+    assert "***@db" in settings.database_name
+    shown = {s.field: value_text(s, getattr(settings, s.field)) for s in settings_of(Running)}
+    assert "w:rd" not in "".join(shown.values())
+
+
+@pytest.mark.parametrize(
+    ("database", "content", "mode", "problem"),
+    [
+        (POSTGRES, None, 0o600, "cannot be read (No such file or directory); check path and owner"),
+        (POSTGRES, b"a", 0o604, "can be read by every user; run: chmod 600 PATH"),
+        (POSTGRES, b"", 0o600, "is not one line of text; give a file with the password alone"),
+        (POSTGRES, b"a\nb", 0o600, "is not one line of text; give a file with the password alone"),
+        (
+            POSTGRES,
+            b"a" * 1025,
+            0o600,
+            "is not one line of text; give a file with the password alone",
+        ),
+        (POSTGRES, b"\xff", 0o600, "holds more than text; give a file with the password alone"),
+        (
+            POSTGRES.replace("@db", ":b@db"),
+            b"a",
+            0o600,
+            "the address has a password already; give one of the two",
+        ),
+        ("", b"a", 0o600, "a password is for PostgreSQL; give its address by --database"),
+        (
+            "sqlite:///a",
+            b"a",
+            0o600,
+            "a password is for PostgreSQL; give its address by --database",
+        ),
+    ],
+)
+def test_a_password_file_that_cannot_be_used_is_told(
+    tmp_path: Path, database: str, content: bytes | None, mode: int, problem: str
+) -> None:
+    path = tmp_path / "password"
+    if content is not None:
+        path.write_bytes(content)
+        path.chmod(mode)
+    flags = {"database": database} if database else {}
+    (line,) = problems(Running, database_password_file=str(path), **flags)
+    expected = problem.replace("PATH", str(path))
+    assert line == f"--database-password-file {path}: {expected}"
 
 
 def test_origin_of_a_value(monkeypatch: pytest.MonkeyPatch) -> None:

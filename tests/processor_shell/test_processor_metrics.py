@@ -2,7 +2,11 @@
 
 from prometheus_client import CollectorRegistry
 
-from processor.processor_metrics import PROCESSOR_METRICS, ProcessorMetrics
+from processor.processor_metrics import (
+    PROCESSOR_METRICS,
+    PartitionFigures,
+    ProcessorMetrics,
+)
 
 
 def test_the_list_is_what_is_scraped() -> None:
@@ -18,3 +22,21 @@ def test_names_say_their_unit() -> None:
         assert metric.name.startswith("bookended_processor_")
         assert (metric.kind == "counter") == metric.name.endswith("_total")
         assert metric.text.endswith(".")
+
+
+def test_a_partition_that_went_to_another_processor_is_shown_no_more() -> None:
+    registry = CollectorRegistry()
+    metrics = ProcessorMetrics(registry)
+    for partition in (1, 2):
+        metrics.show(partition, PartitionFigures(3, 4.5, 6, 7))
+    metrics.hide_all_but([2])
+    shown = {
+        (sample.name.removeprefix("bookended_processor_"), sample.labels["partition"], sample.value)
+        for family in registry.collect()
+        for sample in family.samples
+        if "partition" in sample.labels
+    }
+    figures = {"lag_records": 3, "lag_seconds": 4.5, "next_offset": 6, "live_sessions": 7}
+    assert shown == {(name, "2", value) for name, value in figures.items()}
+    metrics.hide_all_but([])
+    metrics.show(1, PartitionFigures(0, 0, 0, 0))

@@ -358,6 +358,7 @@ def test_metrics_follow_the_log(world: World) -> None:
     assert sample(world, "live_sessions", partition="0") == 1
     assert sample(world, "lag_records", partition="0") == 0
     assert sample(world, "lag_seconds", partition="0") == 0
+    assert sample(world, "checkpoint_timestamp_seconds") == world.now_ms / 1000
     fold_count = sample(world, "fold_seconds_count")
     assert fold_count is not None
     assert fold_count >= 2

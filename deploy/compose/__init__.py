@@ -1,0 +1,1 @@
+"""The job of compose.yaml that makes its secrets."""

@@ -1,0 +1,5 @@
+"""Fixtures of the tests of deploy/."""
+
+from tests.deploy.scraped import scraped
+
+__all__ = ["scraped"]
