@@ -159,6 +159,7 @@ ad_break_rows: Final = _child_table(
 ad_rows: Final = _child_table(
     "ad_rows", AdRow, "ad_number", "Ads; whether one is tracked follows from its break's row."
 )
+Index("ad_rows_started_at", ad_rows.c.projection, ad_rows.c.started_at)  # for ads by day
 chapter_rows: Final = _child_table("chapter_rows", ChapterRow, "chapter_number", "Chapters.")
 player_state_rows: Final = _child_table(
     "player_state_rows", PlayerStateRow, "state_number", "Player states, one row a name."

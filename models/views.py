@@ -24,6 +24,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from models.reports import daily_report_queries
 from models.rows import SessionFigures, StartRow
 from models.tables import (
     CHILD_TABLES,
@@ -44,7 +45,7 @@ def view_queries() -> dict[str, ViewQuery]:
     """The query behind each public view, by the view's name."""
     derived: dict[str, ViewQuery] = {"ads": _ads(), "spans": spans_query()}
     plain = {name: _child(table) for name, table in CHILD_TABLES.items() if name not in derived}
-    return {"sessions": _sessions(), **derived, **plain}
+    return {"sessions": _sessions(), **derived, **plain, **daily_report_queries()}
 
 
 def create_statements(dialect: Dialect) -> list[str]:
