@@ -135,14 +135,15 @@ def tick(
 
 
 def due_at(state: SessionState, *, is_closed: bool) -> int:
-    """The first arrival time at which a tick changes what the session's rows say or closes it
+    """The first arrival time at which a tick may change what the session's rows say or close it
     for good. `is_closed`: its summary says closed, because of an event that waits.
 
-    Applying what waits changes no row, so a tick may leave that to the session's next event.
+    Applying what waits changes no row, so a tick may leave that to the session's next event. But a
+    close is for good as soon as it has waited its time, whatever came after it.
     """
     if state.waiting and is_closed:
-        last = max(event.received_at for event in state.waiting)
-        return last + REORDER_WINDOW_MS + 1
+        first = min(event.received_at for event in state.waiting)
+        return first + REORDER_WINDOW_MS + 1
     return limit_at(state) + 1
 
 
