@@ -9,7 +9,7 @@ RUN_STAMP := $(VENV)/run.stamp
 STAMP := $(VENV)/setup.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve check test bench clean
+.PHONY: help setup run serve check test bench chaos clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,9 @@ test: check ## check, then all tests
 
 bench: setup ## measure speed and size: a table and JSON (a part: ARGS='--only fold')
 	$(PY) -m tests.bench.run $(ARGS)
+
+chaos: setup ## production under 60 faults, ten minutes: is every figure right? (ARGS='--seed 7')
+	$(PY) -m tests.simulation.chaos $(ARGS)
 
 clean: ## remove .venv, caches and builds (never data)
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

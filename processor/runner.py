@@ -223,6 +223,13 @@ class Runner:
         if restored.next_offset < start_offset:
             raise LogGapError(name, partition, restored.next_offset, start_offset)
         source.seek(partition, restored.next_offset)
+        logger.info(
+            "processor_claimed_partition",
+            partition=partition,
+            owner=claim.owner,
+            next_offset=restored.next_offset,
+            live_sessions=len(restored.live),
+        )
         return PartitionMemory(claim, restored)
 
     # --- fold -----------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ import pytest
 from models.policy import DEFAULT_POLICY
 from models.records import Event, EventType, playhead_to_ms
 from processor.session import arrive, tick
-from processor.step import due_at
 from tests.processor.sessions import at, event, records, session, start, state_of, told
 
 MINUTE_S = 60
@@ -304,15 +303,6 @@ def test_a_tick_releases_what_has_waited(tick_s: float, late: int) -> None:
     tick(state, at(tick_s), DEFAULT_POLICY)
     arrive(state, event("ping", 8, 8, 10), DEFAULT_POLICY)
     assert told(state).figures.late_event_count == late
-
-
-def test_a_close_is_due_when_it_has_waited_whatever_came_after_it() -> None:
-    late_ping = event("ping", 11, 11, 15)
-    state = state_of([*live(0, 10), event("sessionEnd", 12, 12, 12), late_ping])
-    due = due_at(state, is_closed=told(state).summary.closed)
-    assert due <= at(17.001), "the first tick that closes it for good must look at it"
-    tick(state, at(17.001), DEFAULT_POLICY)
-    assert told(state).summary.final
 
 
 @pytest.mark.parametrize(("last_s", "reason"), [(1_799.999, None), (1_800, "idle")])
