@@ -23,6 +23,8 @@ COMMANDS: Final = {
     "process": "Runs the processor alone.",
     "simulate": "Plays many realistic sessions against any server.",
     "migrate": "Brings log and database to this release's schema.",
+    "schema": "Prints the Avro schema of the log's records.",
+    "dead-letters": "Shows, replays or drops records that break the contract.",
     "local": "Starts and stops a real Kafka and PostgreSQL on this machine.",
     "check": "Shows the effective settings and whether log and database are as they must be.",
 }
@@ -37,7 +39,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"commands.{cmd_name}").command
+        command = importlib.import_module(f"commands.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         command.short_help = COMMANDS[cmd_name]
         return command

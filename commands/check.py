@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from commands.database import check_database, database
+from commands.dead_letters import Dropping, Listing, Replaying
 from commands.embedded import now_ms
 from commands.errors import EXIT_FAILED, Failure
 from commands.kafka_clients import check_client
@@ -33,6 +34,7 @@ from commands.options import (
     unknown_variables,
     value_text,
 )
+from commands.schema import Printing
 from commands.settings import Checking, Common, Demonstrating, ProcessingAlone, Simulating
 from commands.storage import must_be_writable, storage_failure
 from commands.tables import stdout, table
@@ -55,6 +57,10 @@ ALL_SETTINGS: Final[tuple[type[Common], ...]] = (
     ProcessingAlone,
     Demonstrating,
     Simulating,
+    Printing,
+    Listing,
+    Replaying,
+    Dropping,
 )
 
 

@@ -50,6 +50,7 @@ def _runner(settings: Processing, registry: CollectorRegistry) -> Iterator[Runne
             RunnerSettings(
                 checkpoint_interval_s=settings.checkpoint_interval.total_seconds(),
                 checkpoint_events_max=settings.checkpoint_events,
+                accepts_bad_records=settings.accept_bad_records,
             ),
             log.retention,
         )

@@ -12,7 +12,7 @@ from commands.errors import Failure
 from commands.kafka_clients import check_client, closes_sink
 from commands.kafka_topics import faults_of_topics
 from commands.locks import sole
-from commands.settings import Logged, Processing
+from commands.settings import Logged, Placed, Processing
 from commands.storage import make_directory_of
 from ingest.log_file import prepare_log
 from models.kafka_log import KafkaLog
@@ -32,7 +32,7 @@ class ProcessorLog(NamedTuple):
     retention: LogRetention | None
 
 
-def prepare_log_of(settings: Logged) -> None:
+def prepare_log_of(settings: Placed) -> None:
     """An embedded log is made if there is none; topics in Kafka must be there and as they must be:
     `migrate` makes them. Errors: `Failure`."""
     kafka = settings.kafka

@@ -61,9 +61,10 @@ class Setting(NamedTuple):
 
 
 def settings_of(model: type[Common]) -> list[Setting]:
-    """The settings of a command, in the order of its help: group by group, the most used first."""
+    """The settings of a command, in the order of its help: its own first, then group by group."""
     order = [name for group in GROUPS for name in group.__annotations__]
-    fields = sorted(model.model_fields.items(), key=lambda item: order.index(item[0]))
+    place = {name: number for number, name in enumerate(order)}
+    fields = sorted(model.model_fields.items(), key=lambda item: place.get(item[0], -1))
     return [_setting(name, info) for name, info in fields]
 
 
@@ -118,6 +119,7 @@ def _metavar(setting: Setting) -> str:
     for mark, metavar in (
         ("Path", "PATH"),
         ("timedelta", "DURATION"),
+        ("datetime.datetime", "INSTANT"),
         ("int", "NUMBER"),
         ("float", "NUMBER"),
         ("Secret", "TEXT"),

@@ -78,14 +78,8 @@ class Logged(Common):
     )
     log: LogUrl | None = Field(
         None,
-        description="The log: kafka://HOST:PORT[,HOST:PORT]/TOPIC[?client=librdkafka], or "
-        "sqlite:///FILE. "
-        "Default: log.db in the data directory.",
-    )
-    partitions: PartitionCounts = Field(
-        "8",
-        description="Partitions of the topic in Kafka; once grown with the instant from which new "
-        "sessions use the new ones: 8, 32 from 2026-03-01T00:00:00Z.",
+        description="The log: kafka://HOST:PORT[,HOST:PORT]/TOPIC (add ?client=librdkafka for that "
+        "client), or sqlite:///FILE. Default: log.db in the data directory.",
     )
 
     @property
@@ -94,14 +88,24 @@ class Logged(Common):
         return parse_kafka_url(self.log) if self.log and is_kafka_url(self.log) else None
 
     @property
-    def placement(self) -> Placement:
-        return Placement(parse_partition_counts(self.partitions))
-
-    @property
     def log_path(self) -> Path:
         """The file of an embedded log."""
         is_given = self.log is not None and self.kafka is None
         return sqlite_path(self.log or "") if is_given else self.data / "log.db"
+
+
+class Placed(Logged):
+    """Which partition of the log a session's records go to."""
+
+    partitions: PartitionCounts = Field(
+        "8",
+        description="Partitions of the topic in Kafka; once grown with the instant from which new "
+        "sessions use the new ones: 8, 32 from 2026-03-01T00:00:00Z.",
+    )
+
+    @property
+    def placement(self) -> Placement:
+        return Placement(parse_partition_counts(self.partitions))
 
 
 class Stored(Logged):
@@ -156,7 +160,7 @@ class Stored(Logged):
         return self.database_path if self.is_database_embedded else self.log_path
 
 
-class Collecting(Logged):
+class Collecting(Placed):
     """The collector: HTTP, session ids, bounds."""
 
     listen: Listen = Field(
@@ -259,7 +263,7 @@ class Ruling(Common):
         )
 
 
-class Migrating(Stored, Ruling):
+class Migrating(Placed, Stored, Ruling):
     """The migration."""
 
     topic_retention: Annotated[Duration, Field(ge=timedelta(days=2))] = Field(
@@ -267,7 +271,7 @@ class Migrating(Stored, Ruling):
     )
 
 
-class Processing(Stored, Ruling):
+class Processing(Placed, Stored, Ruling):
     """The processor: checkpoints, retention, rules."""
 
     checkpoint_interval: Annotated[
@@ -280,6 +284,12 @@ class Processing(Stored, Ruling):
         None,
         description="Age from which processed records are deleted from the embedded log. "
         "Default: kept for ever.",
+    )
+
+    accept_bad_records: bool = Field(
+        False,
+        description="Go on though most records of a partition break the contract: all of these "
+        "become dead letters.",
     )
 
     group: InstanceId = Field(
@@ -375,6 +385,7 @@ class Simulating(Common):
 GROUPS: Final[tuple[type[Common], ...]] = (
     Simulating,
     Logged,
+    Placed,
     Stored,
     Collecting,
     Processing,

@@ -6,7 +6,7 @@ Beside the record's way. Every parser raises `ValueError` with a text that ends 
 
 import os
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ _UNITS_MS: Final = {
 _SIZES: Final = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(ms|s|m|h|d)")
 _SIZE: Final = re.compile(r"(\d{1,12})\s*(KiB|MiB|GiB|)")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SQLITE: Final = "sqlite:///"
 _POSTGRES: Final = "postgresql+psycopg://"
 _PASSWORD_BYTES_MAX: Final = 1024
@@ -77,6 +78,26 @@ def parse_size(value: object) -> object:
     if match is None:
         raise ValueError("is not a size; give a number with a unit, for example 64MiB")
     return int(match[1]) * _SIZES[match[2]]
+
+
+def parse_instant(value: object) -> object:
+    """`2026-03-01`, `2026-03-01T10:30`, `2026-03-01T10:30:00+01:00`; without a zone it is UTC."""
+    if not isinstance(value, str):
+        return value
+    try:
+        instant = datetime.fromisoformat(value.strip())
+    except ValueError as error:
+        raise ValueError(
+            "is no instant; give for example 2026-03-01 or 2026-03-01T10:30:00Z"
+        ) from error
+    if instant.year < 1970:
+        raise ValueError("is before 1970")
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def epoch_ms(instant: datetime | None) -> int | None:
+    """An instant with a zone as ms since the epoch."""
+    return None if instant is None else (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
 def duration_text(value: timedelta) -> str:
@@ -210,6 +231,7 @@ DataPath = Annotated[Path, AfterValidator(_is_data_path)]
 CollectorUrl = Annotated[str, AfterValidator(_is_collector_url)]
 Listen = Annotated[str, AfterValidator(_is_address)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Instant = Annotated[datetime, BeforeValidator(parse_instant)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 InstanceId = Annotated[str, AfterValidator(_is_instance_id)]
 PartitionCounts = Annotated[str, AfterValidator(_are_partition_counts)]

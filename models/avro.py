@@ -44,21 +44,28 @@ class UndecodableRecord(Exception):
         self.reason = reason
 
 
-def schema_text(version: int = 1) -> str:
+SCHEMA_VERSIONS: Final = (1,)
+"""Every released version of the schema, for ever: records of each decode. The last is written."""
+
+
+def schema_text(version: int = SCHEMA_VERSIONS[-1]) -> str:
     """The `.avsc` text of a released version of the record, as producers get it."""
     path = resources.files("models").joinpath("schemas", f"session_record.v{version}.avsc")
     return path.read_text(encoding="utf-8")
 
 
+def schema_fingerprint(version: int = SCHEMA_VERSIONS[-1]) -> str:
+    """The schema's CRC-64-AVRO in hex, in the order of bytes in which it stands in a record."""
+    return fingerprint(to_parsing_canonical_form(json.loads(schema_text(version))), "CRC-64-AVRO")
+
+
 def _load(version: int) -> tuple[bytes, Any]:
-    schema = json.loads(schema_text(version))
-    print_hex = fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
-    return MARKER + bytes.fromhex(print_hex), parse_schema(schema)
+    header = MARKER + bytes.fromhex(schema_fingerprint(version))
+    return header, parse_schema(json.loads(schema_text(version)))
 
 
-# Every released version stays here for ever; the newest is the one that is written.
-_HEADER, _SCHEMA = _load(1)
-_WRITERS: Final[dict[bytes, Any]] = {_HEADER: _SCHEMA}
+_WRITERS: Final[dict[bytes, Any]] = dict(map(_load, SCHEMA_VERSIONS))
+_HEADER, _SCHEMA = [*_WRITERS.items()][-1]
 
 _hot: Final = itemgetter("type", "ts", "playhead_ms", "details")
 

@@ -184,8 +184,10 @@ dead_letters: Final = Table(
     Column("reason", Text, nullable=False),
     Column("key", LargeBinary, nullable=False),
     Column("value", LargeBinary, nullable=False),
+    Column("replay_from", BigInteger),
     postgresql_partition_by=_BY_PROJECTION,
-    comment="Log records that break the contract, with the bytes as they were read.",
+    comment="Log records that break the contract, with the bytes as they were read; replay_from: "
+    "where the log ended before a replay that was begun.",
 )
 
 closes_outbox: Final = Table(

@@ -120,7 +120,7 @@ class KafkaSource:
         self._unsettled, self._silent = _Trouble(), _Trouble()
         with self._faults(), ExitStack() as opened:
             self._admin = opened.enter_context(closing(KafkaAdminClient(**_connection(log))))
-            self._log_id = self._identify()
+            self._log_id = log_id_of(log, self._admin)
             self._consumer = self._join()
             opened.pop_all()
 
@@ -134,13 +134,6 @@ class KafkaSource:
             consumer.close(autocommit=False, timeout_ms=0)
             raise
         return consumer
-
-    def _identify(self) -> str:
-        cluster_id = self._admin.describe_cluster()["cluster_id"]
-        (topic,) = self._admin.describe_topics([self._kafka.topic])
-        if topic["error_code"] or not topic["partitions"]:
-            raise LogMissingError(self._name, f"there is no topic {self._kafka.topic}")
-        return f"{cluster_id}/{topic['topic_id']}"
 
     def name(self) -> str:
         return self._name
@@ -377,6 +370,18 @@ class KafkaSource:
         except KafkaError as error:
             text = " ".join(str(error).split())[:200]
             raise LogAwayError(self._name, text or type(error).__name__) from error
+
+
+def log_id_of(log: KafkaLog, admin: KafkaAdminClient) -> str:
+    """Cluster and topic: another topic of the same name is another log.
+
+    Errors: `LogMissingError`, `KafkaError`.
+    """
+    cluster_id = admin.describe_cluster()["cluster_id"]
+    (topic,) = admin.describe_topics([log.topic])
+    if topic["error_code"] or not topic["partitions"]:
+        raise LogMissingError(str(log), f"there is no topic {log.topic}")
+    return f"{cluster_id}/{topic['topic_id']}"
 
 
 def _connection(log: KafkaLog) -> dict[str, Any]:

@@ -46,7 +46,8 @@ class BadPartitionError(Exception):
         return (
             f"{self.bad} of the latest {self.judged} records of partition {self.last.partition} "
             f"break the contract, the last at offset {self.last.offset} ({self.last.reason}); "
-            "stop what writes them, then start the processor again"
+            "stop what writes them, then start the processor again, once with "
+            "--accept-bad-records if there are more of them ahead"
         )
 
 
@@ -60,10 +61,16 @@ class Folded(NamedTuple):
 
 class PartitionMemory:
     """States of a partition's live sessions, what changed since the last checkpoint, and when
-    which session is due. States that a restart found are decoded when they are first touched."""
+    which session is due. States that a restart found are decoded when they are first touched.
 
-    def __init__(self, claim: Claim, restored: Restored) -> None:
+    `accepts_bad_records`: never a `BadPartitionError`.
+    """
+
+    def __init__(
+        self, claim: Claim, restored: Restored, *, accepts_bad_records: bool = False
+    ) -> None:
         self.claim = claim
+        self._accepts_bad_records = accepts_bad_records
         self.next_offset = restored.next_offset
         self.tick = restored.tick
         self.events_since_checkpoint = 0
@@ -131,7 +138,7 @@ class PartitionMemory:
         self.dead_letter_bytes += sum(len(letter.value) for letter in dead_letters)
         self._judged.extend([False] * records)
         self._judged.extend([True] * len(dead_letters))
-        bad = sum(self._judged) if dead_letters else 0
+        bad = sum(self._judged) if dead_letters and not self._accepts_bad_records else 0
         if len(self._judged) == JUDGED_RECORDS and 2 * bad > JUDGED_RECORDS:
             raise BadPartitionError(bad, JUDGED_RECORDS, dead_letters[-1])
 

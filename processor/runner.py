@@ -44,6 +44,7 @@ class RunnerSettings:
     tick_delay_ms: int = 60_000  # more than the clocks of log and processor can differ
     tick_sessions_max: int = 5_000
     dead_letter_bytes_max: int = 64 * 1024 * 1024
+    accepts_bad_records: bool = False
     backoff_first_s: float = 0.1
     backoff_max_s: float = 5.0
     standby_s: float = 5.0
@@ -230,7 +231,9 @@ class Runner:
             next_offset=restored.next_offset,
             live_sessions=len(restored.live),
         )
-        return PartitionMemory(claim, restored)
+        return PartitionMemory(
+            claim, restored, accepts_bad_records=self._settings.accepts_bad_records
+        )
 
     # --- fold -----------------------------------------------------------------------------------
 

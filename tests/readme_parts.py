@@ -17,7 +17,9 @@ from rich.console import Console
 from rich.text import Text
 
 import bookended
+from commands.dead_letters import Dropping, Listing, Replaying
 from commands.options import Setting, settings_of, value_text
+from commands.schema import Printing
 from commands.settings import (
     Checking,
     Collecting,
@@ -41,6 +43,10 @@ TAKEN_BY: Final[dict[str, type[Common]]] = {
     "migrate": Migrating,
     "demo": Demonstrating,
     "simulate": Simulating,
+    "schema": Printing,
+    "dead-letters list": Listing,
+    "dead-letters replay": Replaying,
+    "dead-letters drop": Dropping,
     "check": Checking,
 }
 """`check` comes last: it takes all settings of the servers, which the table need not repeat."""
@@ -93,7 +99,8 @@ def default_of(setting: Setting) -> str:
     default = "" if setting.is_switch else value_text(setting, setting.info.default)
     if not default:
         return ""
-    values = re.findall(r"'(\w+)'", str(setting.info.annotation))
+    kind = str(setting.info.annotation)
+    values = re.findall(r"'(\w+)'", kind) if "Literal" in kind else []
     others = [f"`{value}`" for value in values if value != default]
     return f"`{default}`" + (f", or {', '.join(others)}" if others else "")
 

@@ -235,6 +235,18 @@ def test_a_partition_of_bad_records_stops_the_processor(world: World) -> None:
     assert after == before
 
 
+def test_bad_records_are_accepted_on_demand(world: World) -> None:
+    """Else who starts it again comes to more of them."""
+    fill(world, bad=3 * JUDGED_RECORDS)
+    with pytest.raises(BadPartitionError):
+        world.process()
+    with pytest.raises(BadPartitionError, match="once with --accept-bad-records"):
+        world.process()
+    world.settings = replace(world.settings, accepts_bad_records=True)
+    world.process()
+    assert len(world.content()["dead_letters"]) == 3 * JUDGED_RECORDS
+
+
 def test_a_partition_of_half_bad_records_goes_on(world: World) -> None:
     fill(world, bad=JUDGED_RECORDS // 2)
     world.process()
