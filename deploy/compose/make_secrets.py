@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 POSTGRES_USER: Final = 999
+GRAFANA_USER: Final = 472
 BOOKENDED_USER: Final = 10001
 KEYS_KEPT: Final = 3
 
@@ -30,7 +31,8 @@ SECRETS: Final[dict[str, tuple[Copy, ...]]] = {
         Copy("postgres/processor", POSTGRES_USER),
         Copy("processor/password", BOOKENDED_USER),
     ),
-    "reader": (Copy("postgres/reader", POSTGRES_USER),),
+    "reader": (Copy("postgres/reader", POSTGRES_USER), Copy("grafana/reader", GRAFANA_USER)),
+    "grafana": (Copy("grafana/admin", GRAFANA_USER),),
     "sid-keys": (Copy("collector/sid.keys", BOOKENDED_USER),),
 }
 

@@ -24,7 +24,7 @@ OF_OTHERS: Final = frozenset(
 )
 """Metrics that Prometheus itself, node-exporter and the kubelet give."""
 
-_SAMPLE: Final = re.compile(r"^([a-z_]+)(?:\{(.*)\})? ", re.MULTILINE)
+_SAMPLE: Final = re.compile(r"^(?:# TYPE )?([a-z_]+)(?:\{.*\})? ", re.MULTILINE)
 _TEXT: Final = re.compile(r'"[^"]*"')
 _LABELS: Final = re.compile(r"\{[^}]*\}|\b(?:by|without|on|ignoring)\s*\([^)]*\)|\[[^\]]*\]")
 _NAME: Final = re.compile(r"\b[a-zA-Z_]\w*\b(?!\s*\()")
@@ -39,7 +39,7 @@ def names_in(query: str) -> set[str]:
 
 @pytest.fixture(scope="session")
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
-    """Names of all samples of one `run`, which has the metrics of both parts."""
+    """Names of all metrics and samples of one `run`, which has the metrics of both parts."""
     server = Server(tmp_path_factory.mktemp("scraped"), ("run", "--listen", "127.0.0.1:0"), {})
     try:
         url = listening(server)
@@ -48,4 +48,4 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
     finally:
         server.stop()
         server.end()
-    return frozenset(name for name, _ in _SAMPLE.findall(text))
+    return frozenset(_SAMPLE.findall(text))

@@ -177,10 +177,10 @@ def users_of_secrets() -> Iterator[tuple[str, str, str]]:
 
 def test_every_secret_that_is_named_is_made_for_its_user() -> None:
     found = list(users_of_secrets())
-    assert len(found) == 5
+    assert len(found) == 6
     for name, folder, file in found:
         copy = MADE[f"{folder}/{file}"]
-        user = {"postgres": make_secrets.POSTGRES_USER}
+        user = {"postgres": make_secrets.POSTGRES_USER, "grafana": make_secrets.GRAFANA_USER}
         assert copy.user == user.get(folder, make_secrets.BOOKENDED_USER), name
     assert SERVICES["postgres"]["user"].startswith(f"{make_secrets.POSTGRES_USER}:")
     assert instructions("USER", stage=2)[0].startswith(f"{make_secrets.BOOKENDED_USER}:")

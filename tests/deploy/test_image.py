@@ -98,6 +98,7 @@ def installed(context: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+    assert "does not provide the extra" not in done.stdout
     return root / "opt" / "bookended"
 
 
@@ -112,6 +113,7 @@ def test_the_commands_of_the_first_stage_give_the_program(installed: Path, tmp_p
     )
     assert (ran.stdout, ran.returncode) == (f"bookended {PROJECT['project']['version']}\n", 0)
     packages = {path.name.lower() for path in installed.glob("lib/*/site-packages/*")}
+    assert "confluent_kafka" in packages
     assert not packages & {"pip", "pytest", "hatchling", "tests"}
 
 
