@@ -52,7 +52,7 @@ def _open(name: str) -> Column[Any]:
     """The column that a live session's row has for a column of `spans`."""
     if name == "ended_at":
         return sessions_live.c.last_event_at
-    return sessions_live.c[name if name in sessions_live.c else f"span_{name}"]
+    return sessions_live.c[name if name in ("session_id", "span_number") else f"span_{name}"]
 
 
 def _stretches(table: Table, column: Mapping[str, Column[Any]]) -> Select[Any]:

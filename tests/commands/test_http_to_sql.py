@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 import pytest
 
 from commands.results import Row, rows, viewing
+from models.tables_types import instant_ms
 from tests.commands.http import request
 from tests.commands.processes import Server
 from tests.commands.traffic import Replayed, replay
-from tests.golden.loading import golden_names, load_golden
+from tests.golden.loading import BREAK_COLUMNS, golden_names, load_golden, spans_in_part
+from tests.reference.spans import Span
 
 GOLDEN = [name for name in golden_names() if not load_golden(name).needs_own_clock]
-VIEWS = ("sessions", "ads", "chapters", "player_states", "findings")
+VIEWS = ("sessions", "ad_breaks", "ads", "chapters", "player_states", "findings", "spans")
 
 
 class Played(NamedTuple):
@@ -75,6 +77,14 @@ def told(played: Played, name: str) -> dict[str, Any]:
     (figures,) = of["sessions"]
     return {
         **{key: bool(value) if key in BOOLEANS else value for key, value in figures.items()},
+        "breaks": [
+            {name: row[name] for name in BREAK_COLUMNS} | {"tracked": bool(row["tracked"])}
+            for row in of["ad_breaks"]
+        ],
+        "findings": {row["code"]: row["count"] for row in of["findings"]},
+        "spans": spans_in_part(
+            [span_of(row) for row in of["spans"]], instant_ms(figures["started_at"])
+        ),
         "ads": [
             {
                 "id": row["ad_id"],
@@ -97,6 +107,11 @@ def told(played: Played, name: str) -> dict[str, Any]:
             for row in of["player_states"]
         },
     }
+
+
+def span_of(row: Row) -> Span:
+    instants = {name: instant_ms(row[name]) for name in ("started_at", "ended_at")}
+    return Span(**{name: {**row, **instants}[name] for name in Span._fields})
 
 
 BOOLEANS = frozenset(

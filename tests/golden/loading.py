@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from models.policy import Policy
 from models.records import Event, Record, playhead_to_ms
-from models.rows import AdRow, BreakRow, ChapterRow, PlayerStateRow, SessionFigures
 from tests.reference.arrivals import Arrival, Step, Tick
+from tests.reference.reading import Reading
+from tests.reference.spans import Span
 
 FOLDER = Path(__file__).parent
 SESSION_ID = "0" * 64
@@ -85,20 +86,19 @@ def event_of(body: Mapping[str, Any], received_at: int) -> Event:
     )
 
 
-class Rows(NamedTuple):
-    """The rows that a worked session speaks of."""
-
-    figures: SessionFigures
-    breaks: Sequence[BreakRow]
-    ads: Sequence[AdRow]
-    chapters: Sequence[ChapterRow]
-    player_states: Sequence[PlayerStateRow]
-
-
-def differences(rows: Rows, expected: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def differences(reading: Reading, expected: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Every expected figure that the rows do not have: name -> (is, should be)."""
-    tracked = {b.break_number: b.tracked for b in rows.breaks}
-    lists: dict[str, Any] = {
+    found = {**reading.figures._asdict(), **rows_in_part(reading)}
+    return {
+        key: (found.get(key), value) for key, value in expected.items() if found.get(key) != value
+    }
+
+
+def rows_in_part(reading: Reading) -> dict[str, Any]:
+    """The rows beside that of `sessions`, in the words of the worked sessions."""
+    tracked = {b.break_number: b.tracked for b in reading.breaks}
+    return {
+        "breaks": [{name: getattr(b, name) for name in BREAK_COLUMNS} for b in reading.breaks],
         "ads": [
             {
                 "id": ad.ad_id,
@@ -106,17 +106,37 @@ def differences(rows: Rows, expected: Mapping[str, Any]) -> dict[str, tuple[Any,
                 "completed": ad.completed,
                 "tracked": ad.break_number is not None and tracked[ad.break_number],
             }
-            for ad in rows.ads
+            for ad in reading.ads
         ],
         "chapters": [
             {"index": c.chapter_index, "content_ms": c.content_ms, "completed": c.completed}
-            for c in rows.chapters
+            for c in reading.chapters
         ],
         "player_states": {
-            s.name: {"count": s.count, "total_ms": s.total_ms} for s in rows.player_states
+            s.name: {"count": s.count, "total_ms": s.total_ms} for s in reading.player_states
         },
+        "findings": {row.code: row.count for row in reading.findings},
+        "spans": spans_in_part(reading.spans, reading.figures.started_at or 0),
     }
-    found = {**rows.figures._asdict(), **lists}
-    return {
-        key: (found.get(key), value) for key, value in expected.items() if found.get(key) != value
-    }
+
+
+BREAK_COLUMNS = ("position", "tracked", "ad_count", "ad_ms", "gap_ms")
+
+
+def spans_in_part(spans: Sequence[Span], started_at: int) -> list[dict[str, Any]]:
+    """From and to in seconds of the session; its break, ad and chapter where it has one."""
+    return [
+        {
+            "activity": span.activity,
+            "counted_as": span.counted_as,
+            "from_s": (span.started_at - started_at) / 1000,
+            "to_s": (span.ended_at - started_at) / 1000,
+            "playheads_s": [span.playhead_from_s, span.playhead_to_s],
+            **{
+                thing: getattr(span, f"{thing}_number")
+                for thing in ("break", "ad", "chapter")
+                if getattr(span, f"{thing}_number") is not None
+            },
+        }
+        for span in spans
+    ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.golden.loading import Rows, differences, golden_names, load_golden
+from tests.golden.loading import differences, golden_names, load_golden
 from tests.production import fold_arrivals
 
 
@@ -10,5 +10,4 @@ from tests.production import fold_arrivals
 def test_golden(name: str) -> None:
     golden = load_golden(name)
     fold = fold_arrivals(golden.steps, golden.policy)
-    rows = Rows(fold.figures, fold.breaks, fold.ads, fold.chapters, fold.player_states)
-    assert differences(rows, golden.expected) == {}
+    assert differences(fold, golden.expected) == {}

@@ -142,6 +142,7 @@ def test_spans_count_as_their_break_and_the_policy_say(engine: Engine, break_gap
         found = connection.execute(
             text("SELECT span_number, activity, counted_as, break_number FROM spans ORDER BY 1")
         ).all()
+        goes_on = connection.execute(text("SELECT * FROM spans WHERE span_number = 17")).one()
     gap = "content" if break_gap == "content" else "none"
     assert [tuple(row) for row in found] == [
         (1, "content", "content", None),
@@ -154,6 +155,8 @@ def test_spans_count_as_their_break_and_the_policy_say(engine: Engine, break_gap
         (16, "content", "content", 2),
         (17, "ad", "ad", 2),
     ]
+    assert goes_on[2:5] == ("1970-01-01 00:00:00.002", "1970-01-01 00:00:00.009", 7)
+    assert goes_on[7:9] == (3.0, 4.0)
 
 
 def span(
@@ -165,7 +168,9 @@ def span(
 
 def open_ad(number: int, break_number: int) -> dict[str, Any]:
     goes_on = {"span_number": number, "span_activity": "ad", "span_break_number": break_number}
-    return filled("sessions_live") | goes_on | {"span_started_at": 1, "state": b""}
+    times = {"started_at": 1, "span_started_at": 2, "last_event_at": 9, "span_duration_ms": 7}
+    playheads = {"span_playhead_from_s": 3.0, "span_playhead_to_s": 4.0}
+    return filled("sessions_live") | goes_on | times | playheads | {"state": b""}
 
 
 def ad(number: int, break_number: int | None) -> dict[str, Any]:

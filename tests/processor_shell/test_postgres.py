@@ -140,7 +140,7 @@ def test_worked_sessions_and_recorded_traffic_give_the_same_rows(
     production = PostgresWorld(tmp_path, policy, now_ms=embedded.now_ms, url=postgres_url)
     production.process()
     expected, found = views(embedded), views(production)
-    assert all(expected[name] for name in ("sessions", "ads", "ad_breaks", "findings"))
+    assert all(expected[name] for name in ("sessions", "ads", "ad_breaks", "findings", "spans"))
     assert found == expected
     assert production.content() == embedded.content()
     embedded.close()
@@ -160,7 +160,10 @@ def views(world: World) -> dict[str, list[Any]]:
 
 def in_views(row: dict[str, Any]) -> tuple[Any, ...]:
     """By the key of the view, which stands first; a session's only row has no number."""
-    return row["session_id"], *(value for name, value in row.items() if name in NUMBERS)
+    return row["session_id"], *(row[name] for name in NUMBERS if row.get(name) is not None)
 
 
-NUMBERS = ("ad_number", "break_number", "chapter_number", "state_number", "error_number", "code")
+NUMBERS = (
+    *("span_number", "ad_number", "break_number", "chapter_number", "state_number"),
+    *("error_number", "code"),
+)
