@@ -5,6 +5,8 @@ Beside `models.reports`. A day is one of the reader's time zone: on PostgreSQL t
 outside this package; no I/O.
 """
 
+from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -31,33 +33,98 @@ PERCENT: Final = 100
 _PRECEDENCE: Final = 8  # that of * in SQLAlchemy
 
 
-class day_of(FunctionElement[Any]):  # noqa: N801 - a function of SQL, named as one
+class _Function(FunctionElement[Any]):
+    inherit_cache = True
+
+
+class day_of(_Function):  # noqa: N801 - a function of SQL, named as one; so are the next
     """The day that an instant lies in."""
 
     type = Date()
-    inherit_cache = True
 
 
-class day_start(FunctionElement[Any]):  # noqa: N801
+class next_day(_Function):  # noqa: N801
+    """The day after a day."""
+
+    type = Date()
+
+
+class day_before(_Function):  # noqa: N801
+    """The day before a day."""
+
+    type = Date()
+
+
+class day_start(_Function):  # noqa: N801
     """The first instant of a day."""
 
     type = Instant()
-    inherit_cache = True
 
 
-class day_end(FunctionElement[Any]):  # noqa: N801
+class day_end(_Function):  # noqa: N801
     """The first instant after a day."""
 
     type = Instant()
-    inherit_cache = True
 
 
-_SQL: Final = {
+class epoch_ms(_Function):  # noqa: N801
+    """An instant as whole ms since the epoch."""
+
+    type = BigInteger()
+
+
+class minute_start(_Function):  # noqa: N801
+    """The instant that so many minutes since the epoch are."""
+
+    type = Instant()
+
+
+class floor_of(_Function):  # noqa: N801
+    """A number that is not negative, without what follows its point."""
+
+    type = BigInteger()
+
+
+class later_of(_Function):  # noqa: N801
+    """The larger of two numbers, neither of them null."""
+
+    type = BigInteger()
+
+
+class earlier_of(_Function):  # noqa: N801
+    """The smaller of two numbers, neither of them null."""
+
+    type = BigInteger()
+
+
+class counting_to(_Function):  # noqa: N801
+    """A table with the column `key`: 0, 1, 2 and so on up to a number."""
+
+
+_SQL: Final[dict[type[FunctionElement[Any]], tuple[str, str]]] = {
     day_of: ("CAST({0} AS DATE)", "substr({0}, 1, 10)"),
+    next_day: ("({0} + 1)", "date({0}, '+1 day')"),
+    day_before: ("({0} - 1)", "date({0}, '-1 day')"),
     day_start: ("CAST({0} AS TIMESTAMP WITH TIME ZONE)", "({0} || ' 00:00:00.000')"),
     day_end: (
         "CAST({0} + 1 AS TIMESTAMP WITH TIME ZONE)",
         "(date({0}, '+1 day') || ' 00:00:00.000')",
+    ),
+    epoch_ms: (
+        "CAST(date_part('epoch', {0}) * 1000 AS BIGINT)",
+        "(CAST(strftime('%s', {0}) AS INTEGER) * 1000 + CAST(substr({0}, 21, 3) AS INTEGER))",
+    ),
+    minute_start: (
+        "to_timestamp({0} * 60)",
+        "strftime('%Y-%m-%d %H:%M:%f', {0} * 60, 'unixepoch')",
+    ),
+    floor_of: ("CAST(floor({0}) AS BIGINT)", "CAST({0} AS INTEGER)"),
+    later_of: ("greatest({0}, {1})", "max({0}, {1})"),
+    earlier_of: ("least({0}, {1})", "min({0}, {1})"),
+    # SQLite's own series are not in every build of it: an array with so many elements is.
+    counting_to: (
+        "generate_series(0, {0})",
+        "json_each('[0' || replace(hex(zeroblob({0})), '00', ',0') || ']')",
     ),
 }
 
@@ -82,6 +149,7 @@ def same_session(table: Table, other: Table) -> ColumnElement[bool]:
     return and_(other.c.projection == table.c.projection, other.c.session_id == table.c.session_id)
 
 
+@cache  # one list of days, however often a view looks at it
 def days_of(column: Column[Any]) -> CTE:
     """The days that have an instant in an indexed column, one row (`day`) each, and one null.
 
@@ -118,6 +186,11 @@ def count_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count().filter(condition)
 
 
+def quotient(whole: ColumnElement[int], by: ColumnElement[int] | int) -> ColumnElement[int]:
+    """Whole numbers divided as both databases do by themselves, without what is left over."""
+    return whole.op("/", _PRECEDENCE, return_type=BigInteger())(by)
+
+
 def ratio(part: ColumnElement[Any], whole: ColumnElement[Any]) -> ColumnElement[float]:
     """A ratio of two sums, null if there is nothing to divide by."""
     divisor: ColumnElement[float] = cast(func.nullif(whole, 0), Double)
@@ -126,7 +199,12 @@ def ratio(part: ColumnElement[Any], whole: ColumnElement[Any]) -> ColumnElement[
 
 def mean_ms(sum_ms: ColumnElement[int], count: ColumnElement[int]) -> ColumnElement[int]:
     """Σ ÷ n in whole ms, halves up; null of none. By integers, so that databases agree."""
-    whole: ColumnElement[int] = (2 * sum_ms + count).op("/", _PRECEDENCE, return_type=BigInteger())(
-        func.nullif(2 * count, 0)
-    )
-    return whole
+    return quotient(2 * sum_ms + count, func.nullif(2 * count, 0))
+
+
+def last_before(
+    last: ColumnElement[int], within: Sequence[ColumnElement[Any]], first: ColumnElement[int]
+) -> ColumnElement[int]:
+    """The last number that the ranges before this one reached, null for the first: what a range
+    adds to them begins after it, so that ranges that overlap count once."""
+    return func.max(last).over(partition_by=within, order_by=(first, last), rows=(None, -1))

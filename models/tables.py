@@ -171,6 +171,7 @@ finding_rows: Final = _child_table(
 span_rows: Final = _child_table(
     "span_rows", SpanRow, "span_number", "Stretches of time that ended; the view adds the open one."
 )
+Index("span_rows_started_at", span_rows.c.projection, span_rows.c.started_at)  # for the audience
 Index("finding_rows_code", finding_rows.c.projection, finding_rows.c.code)
 
 dead_letters: Final = Table(

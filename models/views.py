@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 
 from models.reports import daily_report_queries
+from models.reports_time import time_report_queries
 from models.rows import SessionFigures, StartRow
 from models.tables import (
     CHILD_TABLES,
@@ -45,7 +46,8 @@ def view_queries() -> dict[str, ViewQuery]:
     """The query behind each public view, by the view's name."""
     derived: dict[str, ViewQuery] = {"ads": _ads(), "spans": spans_query()}
     plain = {name: _child(table) for name, table in CHILD_TABLES.items() if name not in derived}
-    return {"sessions": _sessions(), **derived, **plain, **daily_report_queries()}
+    reports = {**daily_report_queries(), **time_report_queries()}
+    return {"sessions": _sessions(), **derived, **plain, **reports}
 
 
 def create_statements(dialect: Dialect) -> list[str]:

@@ -80,8 +80,17 @@ COLUMNS: Final = {
     " stalls_per_session stalls_per_watched_hour stalled_time_percent average_playback_bitrate",
     "findings_daily": "day player_name app_version code sessions of_sessions session_share times"
     " moved_ms",
+    "audience_minute": "day minute content_id sessions visitors",
+    "retention": "day content_id percent sessions plays share",
 }
-REPORTS: Final = ("content_daily", "ad_daily", "quality_daily", "findings_daily")
+REPORTS: Final = (
+    "content_daily",
+    "ad_daily",
+    "quality_daily",
+    "findings_daily",
+    "audience_minute",
+    "retention",
+)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from models.tables import (
     session_starts,
     sessions_closed,
     sessions_live,
+    span_rows,
 )
 from models.tables_types import Instant, Json
 from processor.projection import ensure_live_projection
@@ -61,6 +62,11 @@ class Rows:
 
     def ad(self, session_id: str, number: int, start: str, **more: Any) -> None:
         self._write(ad_rows, session_id, {"ad_number": number, "started_at": at(start), **more})
+
+    def span(self, session_id: str, number: int, begin: str, end: str, **more: Any) -> None:
+        """A span that ended: content unless `activity` says otherwise."""
+        row = {"span_number": number, "started_at": at(begin), "ended_at": at(end), **more}
+        self._write(span_rows, session_id, {"activity": "content", **row})
 
     def finding(self, session_id: str, code: str, count: int = 1) -> None:
         row = {"code": code, "count": count, "first_ts": at("00:00"), "detail": code}

@@ -5,11 +5,11 @@ import re
 import pytest
 from sqlalchemy import Engine, text
 
+from tests.migrations.test_views import REPORTS
 from tests.reports.crowd import write_crowd
 from tests.reports.reading import read
 from tests.reports.rows import Rows, at
 
-VIEWS = ("content_daily", "ad_daily", "quality_daily", "findings_daily")
 BERLIN = "SET TimeZone = 'Europe/Berlin'"
 COUNTS = "SELECT day, starts FROM content_daily ORDER BY day"
 
@@ -69,7 +69,7 @@ def crowd(postgres_engine: Engine) -> Engine:
     return postgres_engine
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", REPORTS)
 def test_a_day_is_found_by_an_index(crowd: Engine, view: str) -> None:
     """The tables are small, so whole scans are forbidden to see what large ones get."""
     with crowd.connect() as connection:
