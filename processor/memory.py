@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from processor.claim import Claim
 from processor.due_times import DueTimes
 from processor.projection import ClosedSession, Restored
+from processor.quiet import offset_of
 from processor.snapshot import dump, load
 from processor.source import Close
 from processor.sql_rows import AfterCloseWrite, PartitionBatch, SessionWrite
@@ -234,7 +235,7 @@ class PartitionMemory:
             summary,
             state.partition,
             state.first_offset,
-            state.last_offset,
+            offset_of(state),
             due_at(state, is_closed=summary.closed),
             b"" if summary.final else dump(state),
         )

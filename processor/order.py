@@ -7,46 +7,38 @@ import json
 from bisect import bisect_right
 from hashlib import blake2b
 from operator import attrgetter
+from struct import Struct
 from typing import Final
 
 from models.limits import REMEMBERED_HASHES
-from models.records import EVENT_TYPES, Event, EventType
+from models.records import EVENT_TYPES, Event
 from processor.state import SessionState
 
 _BY_TS: Final = attrgetter("ts")
 _TYPE_CODES: Final = {name: code for code, name in enumerate(EVENT_TYPES)}
 _JSON: Final = json.JSONEncoder(sort_keys=True, check_circular=False)
-_LOW_64_BITS: Final = 2**64 - 1
-# Odd, and without small multiples that cancel out: ts and playheads of one session are close.
-_TS_FACTOR: Final = 0x9E3779B97F4A7C15
-_PLAYHEAD_FACTOR: Final = 0xC2B2AE3D27D4EB4F
+PING_CODE: Final = _TYPE_CODES["ping"]
+LOW_32_BITS: Final = 2**32 - 1
+_bare_hash: Final = Struct("<II").pack
 HASH_BYTES: Final = 8
 HASHES_BYTES: Final = HASH_BYTES * REMEMBERED_HASHES
 
 
-def stable_hash(event: Event) -> int:
-    """64 bits that are equal for exact repeats, on every machine and Python (no `hash()`)."""
+def stable_hash(event: Event) -> bytes:
+    """8 bytes that are equal for exact repeats, on every machine and Python (no `hash()`).
+
+    A bare event's are the event itself, but for multiples of 49 days of `ts` and 37 h of playhead.
+    """
     kind, ts, playhead_ms, params, qoe, custom, _, _ = event
     if params is None and qoe is None and custom is None:
-        return bare_hash(kind, ts, playhead_ms)
+        return _bare_hash(ts & LOW_32_BITS, playhead_ms * 32 + _TYPE_CODES[kind] & LOW_32_BITS)
     text = _JSON.encode((kind, ts, playhead_ms, params, qoe, custom))
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
-
-
-def bare_hash(kind: EventType, ts: int, playhead_ms: int) -> int:
-    """`stable_hash` of an event without params, QoE and custom metadata."""
-    place = playhead_ms << 5 | _TYPE_CODES[kind]
-    return (ts * _TS_FACTOR + place * _PLAYHEAD_FACTOR) & _LOW_64_BITS
-
-
-def to_bytes(hash64: int) -> bytes:
-    """A hash as it is kept."""
-    return hash64.to_bytes(HASH_BYTES, "little")
+    return blake2b(text.encode(), digest_size=HASH_BYTES).digest()
 
 
 def remember(state: SessionState, event: Event) -> None:
     """Keeps the event's hash among those of the last 16 applied."""
-    state.hashes = (state.hashes + to_bytes(stable_hash(event)))[-HASHES_BYTES:]
+    state.hashes = (state.hashes + stable_hash(event))[-HASHES_BYTES:]
 
 
 def is_duplicate(state: SessionState, event: Event) -> bool:
@@ -57,7 +49,7 @@ def is_duplicate(state: SessionState, event: Event) -> bool:
         return True
     if ts > state.clock and not state.clock_was_set_back:
         return False  # later than all that was applied
-    return _is_remembered(state.hashes, to_bytes(stable_hash(event)))
+    return _is_remembered(state.hashes, stable_hash(event))
 
 
 def _is_remembered(hashes: bytes, wanted: bytes) -> bool:

@@ -32,7 +32,7 @@ from processor.fields import LIVE_CONTENT_TYPES, length_and_limit, start_row
 from processor.findings import find
 from processor.order import insert_in_order, is_duplicate, remember
 from processor.quality import take_quality
-from processor.quiet import NOT_QUIET, pass_quietly
+from processor.quiet import arrived_at, pass_quietly, write_back
 from processor.spans import end_span
 from processor.state import SessionState
 from processor.things import NEVER, Closing
@@ -52,14 +52,16 @@ def fold(
 ) -> SessionState:
     """Folds events of one session, in arrival order, into a state that the caller owns."""
     for event in events:
-        if event.type in NOT_QUIET or not pass_quietly(state, event):
+        if not pass_quietly(state, event, state.last_offset):
             arrive(state, event, policy)
+    write_back(state)
     return state
 
 
 def arrive(state: SessionState, event: Event, policy: Policy) -> None:
     """One event arrives (docs/rules.md "Order"): the clock moves, what is due is applied, then
     the event itself is judged: after close, duplicate, ignored, set back, late, or it waits."""
+    write_back(state)
     if not state.is_closed():
         _move_arrival_clock(state, event.received_at, policy)
     if state.is_closed():
@@ -108,7 +110,7 @@ def _move_arrival_clock(state: SessionState, received_at: int, policy: Policy) -
 
 def limit_at(state: SessionState) -> int:
     """The arrival time after which the session closes by itself: inactive or expired."""
-    return min(state.arrival_clock + INACTIVE_MS, state.first_arrival + EXPIRED_MS)
+    return min(arrived_at(state) + INACTIVE_MS, state.first_arrival + EXPIRED_MS)
 
 
 def release(state: SessionState, now: int, policy: Policy) -> None:
@@ -124,6 +126,7 @@ def release(state: SessionState, now: int, policy: Policy) -> None:
 
 def apply_waiting(state: SessionState, policy: Policy) -> None:
     """Applies all that waits; what stands behind a close comes after close."""
+    write_back(state)
     released, state.waiting = state.waiting, ()
     _apply_in_order(state, released, policy)
 
@@ -146,6 +149,7 @@ def _drop_waiting_after_close(state: SessionState) -> None:
 
 def tick(state: SessionState, now: int, policy: Policy) -> None:
     """A point in arrival time from outside: releases what is due, closes what is due, no more."""
+    write_back(state)
     if state.is_closed():
         return
     release(state, now, policy)

@@ -11,6 +11,7 @@ from zlib import crc32
 
 from models.policy import FOLD_VERSION
 from models.records import Event, SchemaFinding
+from processor.quiet import written_back
 from processor.state import STATE_FIELDS, SessionState
 from processor.things import (
     Closing,
@@ -23,7 +24,7 @@ from processor.things import (
     Slotted,
 )
 
-_ELSEWHERE: Final = frozenset(("session_id", "hashes", "rows", "start_row", "waiting"))
+_ELSEWHERE: Final = frozenset(("session_id", "hashes", "quiet", "rows", "start_row", "waiting"))
 _THINGS: Final[dict[str, type[Slotted]]] = {
     "ad": OpenAd,
     "ad_break": OpenBreak,
@@ -59,6 +60,7 @@ class StateVersionError(Exception):
 
 def dump(state: SessionState) -> bytes:
     """The state as bytes, without what the last `settle` wrote."""
+    state = written_back(state)
     values: list[Any] = [SHAPE, state.waiting]
     values += [_values_of(getattr(state, name)) for name in _THINGS]
     states = state.player_states

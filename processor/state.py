@@ -55,6 +55,7 @@ class _Hot:
         "player",
         "playhead_limit_ms",
         "playhead_ms",
+        "quiet",
         "run_events",
         "run_start",
         "span_activity",
@@ -69,7 +70,9 @@ class SessionState(_Hot):
     `origin` is chosen so that `clock - origin` is the sum of all `dt` so far, whatever was set
     back. `rows` are child rows that changed for good since the last `settle`; `loose` are the keys
     of rows that the last summary told only because of what waits, so that the next one takes them
-    back. `span_number` counts the spans so far, the open one (`span_activity`) included.
+    back. `span_number` counts the spans so far, the open one (`span_activity`) included. While
+    `quiet` is set, what waits and the hashes are in it, and the fields that a ping changes are as
+    they were when it began (`processor.quiet`).
     """
 
     __slots__ = (
@@ -138,6 +141,7 @@ class SessionState(_Hot):
         self.arrival_clock = arrived_at
         self.waiting: tuple[Event, ...] = ()
         self.hashes = b""
+        self.quiet: bytes | None = None
         self.event_count = 0
         self.late_count = 0
         self.duplicate_count = 0

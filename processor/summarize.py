@@ -52,7 +52,7 @@ def settle(state: SessionState, summary: Summary) -> None:
 
 def _with_waiting(state: SessionState, policy: Policy) -> tuple[SessionState, set[RowKey]]:
     """The state with what waits applied, and the keys of rows that only this changed."""
-    if not state.waiting:
+    if not state.waiting and state.quiet is None:
         return state, set()
     now = _copy_without_rows(state)
     apply_waiting(now, policy)

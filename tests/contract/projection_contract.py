@@ -20,6 +20,7 @@ from processor.projection import (
     ensure_live_projection,
     find_live_projection,
 )
+from processor.quiet import offset_of
 from processor.snapshot import dump
 from processor.source import Close, OtherLogError
 from processor.sql_rows import BIGINT_MAX, AfterCloseWrite, PartitionBatch, SessionWrite
@@ -61,7 +62,7 @@ def written(state: SessionState) -> SessionWrite:
 
 def as_write(summary: Summary, state: SessionState) -> SessionWrite:
     data = dump(state)
-    return SessionWrite(summary, state.partition, state.first_offset, state.last_offset, T0, data)
+    return SessionWrite(summary, state.partition, state.first_offset, offset_of(state), T0, data)
 
 
 def batch(claim: Claim, next_offset: int, *sessions: SessionWrite, **more: Any) -> PartitionBatch:

@@ -6,19 +6,23 @@ from unittest.mock import patch
 import pytest
 
 from models.policy import DEFAULT_POLICY
-from models.records import Event
-from processor import session
+from models.records import Event, Record
+from processor import session, step
 from processor.quiet import pass_quietly
 from processor.session import fold
 from processor.snapshot import dump
 from processor.state import SessionState
+from processor.step import PlacedRecord, fold_records
+from processor.summarize import settle, summarize
 from tests.reference.arrivals import Step, Tick
 from tests.reference.wild import realistic, wild
 
 SESSION_ID = "a" * 64
 
 
-def fold_counting(events: list[Event], shortcut: Callable[[SessionState, Event], bool]) -> bytes:
+def fold_counting(
+    events: list[Event], shortcut: Callable[[SessionState, Event, int], bool]
+) -> bytes:
     """The state's bytes after all events, with `shortcut` in the place of the real one."""
     state = SessionState(SESSION_ID, events[0].received_at)
     with patch.object(session, "pass_quietly", shortcut):
@@ -27,7 +31,7 @@ def fold_counting(events: list[Event], shortcut: Callable[[SessionState, Event],
     return dump(state)
 
 
-def never(state: SessionState, event: Event) -> bool:
+def never(state: SessionState, event: Event, offset: int) -> bool:
     return False
 
 
@@ -44,11 +48,37 @@ def test_short_and_long_way_agree(seed: int) -> None:
             assert fold_counting(events, pass_quietly) == fold_counting(events, never)
 
 
+def fold_record_by_record(
+    records: list[Record], shortcut: Callable[[SessionState, Event, int], bool]
+) -> bytes:
+    """The bytes after all records, a summary now and then, through the door that loops use."""
+    states: dict[str, SessionState] = {}
+    with patch.object(step, "pass_quietly", shortcut):
+        for offset, record in enumerate(records, 7):
+            fold_records(states, [PlacedRecord(2, offset, record)], DEFAULT_POLICY)
+            if offset % 10 == 0:
+                settle(states[SESSION_ID], summarize(states[SESSION_ID], DEFAULT_POLICY))
+    assert states[SESSION_ID].copy().quiet == states[SESSION_ID].quiet
+    settle(states[SESSION_ID], summarize(states[SESSION_ID], DEFAULT_POLICY))
+    return dump(states[SESSION_ID])
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_short_and_long_way_agree_over_a_log(seed: int) -> None:
+    """Places in the log included, and with others looking at the state between two pings."""
+    for make in (wild, realistic):
+        steps = [one for one in make(seed) if not isinstance(one, Tick)]
+        records = [one.record._replace(session_id=SESSION_ID) for one in steps]
+        if records:
+            quiet, long = (fold_record_by_record(records, way) for way in (pass_quietly, never))
+            assert quiet == long
+
+
 def test_most_pings_of_an_ordinary_session_take_the_short_way() -> None:
     taken: list[bool] = []
 
-    def counted(state: SessionState, event: Event) -> bool:
-        taken.append(pass_quietly(state, event))
+    def counted(state: SessionState, event: Event, offset: int) -> bool:
+        taken.append(pass_quietly(state, event, offset))
         return taken[-1]
 
     events = [Event("sessionStart", 0, 0, received_at=0), Event("play", 0, 0, received_at=0)]

@@ -25,6 +25,7 @@ from processor.database import open_database
 from processor.embedded_source import EmbeddedCloses, EmbeddedSource
 from processor.processor_metrics import ProcessorMetrics
 from processor.projection import Projection, ensure_live_projection
+from processor.quiet import offset_of
 from processor.runner import Clocks, Retention, Runner, RunnerSettings
 from processor.source import Close, ClosesSink, Source
 from processor.sql_rows import PartitionBatch, SessionWrite
@@ -301,7 +302,7 @@ def clean_batch(
     closes = {}
     for session, state in states.items():
         summary = summarize(state, policy)
-        place_of = (state.partition, state.first_offset, state.last_offset)
+        place_of = (state.partition, state.first_offset, offset_of(state))
         sessions.append(SessionWrite(summary, *place_of, 0, b""))
         if summary.figures.closed_at is not None:
             closes[session] = summary.figures.closed_at

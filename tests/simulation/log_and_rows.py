@@ -20,6 +20,7 @@ from models.rows import AdRow, BreakRow, StartRow, Summary
 from models.tables import progress
 from models.views import view_queries
 from processor.database import open_database, reading
+from processor.quiet import offset_of
 from processor.state import SessionState
 from processor.step import decode_records, fold_records, tick
 from processor.summarize import summarize
@@ -93,7 +94,7 @@ def _rows_of(state: SessionState, summary: Summary) -> Iterator[tuple[str, dict[
         "session_id": state.session_id,
         "log_partition": state.partition,
         "first_offset": state.first_offset,
-        "last_offset": state.last_offset,
+        "last_offset": offset_of(state),
     }
     start = summary.start._asdict() if summary.start else dict.fromkeys(StartRow._fields)
     yield "sessions", place | start | summary.figures._asdict()
