@@ -5,13 +5,14 @@ After the record's way. Reads through `results`, writes to the terminal. Imports
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
 
 from commands.advice import ADVICE
+from commands.demo_players import Played
 from commands.results import ADS, FINDINGS, SESSIONS, Row, rows, viewing
 from commands.samples import NO_BOOKENDS, NO_CLOSING, WITH_BOOKENDS
 from commands.tables import clock, facts, program, table
@@ -29,19 +30,29 @@ class Outcome(NamedTuple):
     ads: Sequence[Row]
 
 
-def outcome(database: Path, titles: Mapping[str, str]) -> Outcome:
-    """Reads the rows. `titles`: the sample's title by session id."""
+def outcome(database: Path | str, played: Played) -> Outcome:
+    """Reads the rows. `database`: a file or an address."""
     with viewing(database) as connection:
         by_id = {row["session_id"]: row for row in rows(connection, SESSIONS)}
         findings = rows(connection, FINDINGS)
         ads = rows(connection, ADS)
-    return Outcome({title: by_id[sid] for sid, title in titles.items()}, findings, ads)
+    return Outcome(
+        {title: by_id[sid] for sid, (title, _) in played.items()}, findings, [*map(_said, ads)]
+    )
 
 
-def as_json(result: Outcome, directory: Path, elapsed_s: float) -> dict[str, Any]:
-    """The report for machines."""
+def _said(ad: Row) -> Row:
+    """SQLite says 0 and 1 for what is false and true."""
     return {
-        "data": str(directory),
+        name: bool(value) if name in ("completed", "tracked") and value is not None else value
+        for name, value in ad.items()
+    }
+
+
+def as_json(result: Outcome, data: str | None, elapsed_s: float) -> dict[str, Any]:
+    """The report for machines. `data`: where it lies, if it was kept."""
+    return {
+        "data": data,
         "elapsed_s": round(elapsed_s, 2),
         "sessions": [{"sample": title, **row} for title, row in result.sessions.items()],
         "ads": list(result.ads),
@@ -49,12 +60,11 @@ def as_json(result: Outcome, directory: Path, elapsed_s: float) -> dict[str, Any
     }
 
 
-def show(console: Console, result: Outcome, directory: Path) -> None:
+def show(console: Console, result: Outcome) -> None:
     """The report for people."""
     _show_sessions(console, result)
     _show_comparison(console, result)
     _show_findings(console, result)
-    _show_next(console, directory)
 
 
 def _show_sessions(console: Console, result: Outcome) -> None:
@@ -112,7 +122,8 @@ def _show_findings(console: Console, result: Outcome) -> None:
     console.print(sheet)
 
 
-def _show_next(console: Console, directory: Path) -> None:
+def show_next(console: Console, directory: Path) -> None:
+    """Where to go from there."""
     where = shlex.quote(str(directory))
     console.rule("What next", align="left")
     console.print(facts({"log": str(directory / "log.db"), "SQL": str(directory / "analytics.db")}))

@@ -36,16 +36,20 @@ def rows(connection: Connection, query: str) -> Sequence[Row]:
     return [dict(row._mapping) for row in result.fetchmany(ROWS_MAX)]  # noqa: SLF001 - its API
 
 
-def arrived(path: Path) -> dict[str, int]:
+def arrived(database: Path | str) -> dict[str, int]:
     """How many events of each session are in its row."""
-    with viewing(path) as connection:
+    with viewing(database) as connection:
         return {row["session_id"]: row["events"] for row in rows(connection, ARRIVED)}
 
 
 @contextmanager
-def viewing(path: Path) -> Iterator[Connection]:
-    """A connection for analysts: it cannot write and never waits for the processor."""
-    engine = open_database(f"sqlite:///{path}", read_only=True)
+def viewing(database: Path | str) -> Iterator[Connection]:
+    """A connection for analysts: it cannot write and never waits for the processor.
+
+    `database`: a SQLite file, or an address.
+    """
+    url = database if isinstance(database, str) else f"sqlite:///{database}"
+    engine = open_database(url, read_only=True)
     try:
         with reading(engine) as connection:
             yield connection

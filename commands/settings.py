@@ -323,6 +323,12 @@ class Running(Collecting, Processing):
 class Demonstrating(Common):
     """The demo."""
 
+    kafka: bool = Field(
+        False,
+        description="Over a real Kafka and a real PostgreSQL, started for it and stopped again. "
+        "Needs the extra local.",
+    )
+
     log_level: LogLevel = Field("error", description="Log lines from this level on go to stderr.")
 
     data: DataPath | None = Field(
