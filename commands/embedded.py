@@ -43,8 +43,8 @@ def _runner(settings: Processing, registry: CollectorRegistry) -> Iterator[Runne
         log = processor_log(settings, stack, now_ms)
         yield Runner(
             log.source,
-            Projection(engine, projection),
-            ClosesRelay(engine, projection, log.closes),
+            Projection(engine, projection, follows_live=True),
+            ClosesRelay(engine, log.closes),
             ProcessorMetrics(registry),
             Clocks(now_ms, time.monotonic),
             RunnerSettings(

@@ -12,10 +12,14 @@ from ingest.log_file import LogFault, LogUnusable
 from ingest.server import CertificateError, ListenError
 from ingest.sids import KeyFault
 from migrations import NewerSchemaError, OlderSchemaError, ReaderRoleError
+from processor.archive import ArchiveDamagedError, ArchiveMissingError, ArchiveOfOtherLogError
 from processor.claim import ProjectionMissingError, RulesError
 from processor.database import DatabaseAwayError, DatabaseDamagedError
+from processor.drop_projection import LiveProjectionError, ReadersInTheWayError
 from processor.group import InstanceTakenError
 from processor.memory import BadPartitionError
+from processor.projections import NothingToRollBackError, PromotionRefusedError
+from processor.rebuild import LogStartGoneError, UndecodableInRebuildError
 from processor.snapshot import StateVersionError
 from processor.source import (
     BeyondLogError,
@@ -29,6 +33,9 @@ from processor.source import (
 
 # Their texts end with the next step.
 _COMPLETE: Final = (
+    ArchiveDamagedError,
+    ArchiveMissingError,
+    ArchiveOfOtherLogError,
     BadPartitionError,
     BeyondLogError,
     CertificateError,
@@ -38,16 +45,22 @@ _COMPLETE: Final = (
     ListenError,
     LogDamagedError,
     LogGapError,
+    LiveProjectionError,
     LogMissingError,
+    LogStartGoneError,
     LogUnusable,
     NewerLogError,
     NewerSchemaError,
+    NothingToRollBackError,
     OlderSchemaError,
     OtherLogError,
     ProjectionMissingError,
+    PromotionRefusedError,
+    ReadersInTheWayError,
     ReaderRoleError,
     RulesError,
     StateVersionError,
+    UndecodableInRebuildError,
 )
 KNOWN: Final = (*_COMPLETE, DatabaseAwayError, LogAwayError, LogFault)
 

@@ -18,6 +18,7 @@ from ingest.log_file import prepare_log
 from models.kafka_log import KafkaLog
 from processor.embedded_source import EmbeddedCloses, EmbeddedSource, LogRetention
 from processor.group import Membership
+from processor.kafka_reader import KafkaReader
 from processor.kafka_source import KafkaSource
 from processor.source import ClosesSink, Source
 
@@ -96,3 +97,11 @@ def _in_kafka(kafka: KafkaLog, settings: Processing, stack: ExitStack) -> Proces
     )
     source = stack.enter_context(closing(KafkaSource(kafka, membership)))
     return ProcessorLog(source, stack.enter_context(closing(closes_sink(kafka))), None)
+
+
+def open_reader(settings: Logged, stack: ExitStack) -> Source:
+    """The log for those who read all of it and are in no group: archive and rebuilds. Closed by
+    `stack`. Errors: those of the source."""
+    if settings.kafka is not None:
+        return stack.enter_context(closing(KafkaReader(settings.kafka)))
+    return stack.enter_context(closing(EmbeddedSource(settings.log_path)))

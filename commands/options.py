@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from commands.errors import SettingsError
-from commands.settings import ENV_PREFIX, GROUPS, Common
+from commands.settings import ENV_PREFIX, GROUPS, POSITIONAL, Common
 from commands.values import duration_text, size_text
 
 Settings = TypeVar("Settings", bound=Common)
@@ -52,6 +52,10 @@ class Setting(NamedTuple):
         return self.info.annotation is bool
 
     @property
+    def is_positional(self) -> bool:
+        return self.info.json_schema_extra == POSITIONAL
+
+    @property
     def is_secret(self) -> bool:
         return "SecretStr" in str(self.info.annotation)
 
@@ -72,11 +76,16 @@ def _setting(name: str, info: FieldInfo) -> Setting:
     alias = info.validation_alias
     variable = alias if isinstance(alias, str) else ENV_PREFIX + name.upper()
     flag = "--" + variable.removeprefix(ENV_PREFIX).lower().replace("_", "-")
+    if info.json_schema_extra == POSITIONAL:
+        flag = name.upper()
     return Setting(name, flag, variable, info)
 
 
 def takes(model: type[Settings]) -> Callable[[Callable[[Settings], None]], click.Command]:
-    """Makes a command whose flags are the settings of `model`; the function gets them checked."""
+    """Makes a command whose flags are the settings of `model`; the function gets them checked.
+
+    A setting made with `POSITIONAL` is given by its place on the command line.
+    """
 
     def decorate(function: Callable[[Settings], None]) -> click.Command:
         def callback(**flags: str | bool | None) -> None:
@@ -86,7 +95,10 @@ def takes(model: type[Settings]) -> Callable[[Callable[[Settings], None]], click
             name=function.__name__.rstrip("_"),
             callback=callback,
             help=function.__doc__,
-            params=[_option(setting) for setting in settings_of(model)],
+            params=[
+                _argument(setting) if setting.is_positional else _option(setting)
+                for setting in settings_of(model)
+            ],
         )
 
     return decorate
@@ -100,6 +112,10 @@ def given(flags: dict[str, str | bool | None]) -> dict[str, str]:
 def current_flags() -> dict[str, str]:
     """The flags of the command that is running."""
     return given(click.get_current_context().params)
+
+
+def _argument(setting: Setting) -> click.Argument:
+    return click.Argument([setting.field], metavar=setting.flag, required=False)
 
 
 def _option(setting: Setting) -> click.Option:
@@ -164,6 +180,8 @@ def _variable_text(setting: Setting) -> str:
 def _line(setting: Setting, detail: ErrorDetails, flags: dict[str, str]) -> str:
     by_flag = origin(setting, flags) is Origin.FLAG
     name = setting.flag if by_flag else setting.variable
+    if setting.is_positional:
+        name, by_flag = setting.flag, True
     if detail["type"] == "value_error":
         problem = str(detail.get("ctx", {}).get("error"))
     else:
@@ -181,6 +199,8 @@ def _masked(url: str) -> str:
 
 def _in_plain_words(setting: Setting, detail: ErrorDetails) -> str:
     match detail["type"]:
+        case "missing":
+            return "is missing; --help shows what it is"
         case "int_parsing" | "int_type" | "int_from_float":
             return "is not a whole number"
         case "float_parsing" | "float_type":

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, JsonValue, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from commands.faults import FAULTS, parse_faults
@@ -40,6 +40,9 @@ from models.placement import Placement, parse_partition_counts
 from models.policy import Policy
 
 ENV_PREFIX: Final = "BOOKENDED_"
+POSITIONAL: Final[dict[str, JsonValue]] = {"positional": True}
+"""`json_schema_extra` of a setting that is given by its place on the command line."""
+
 Profile = Literal["standard", "strict"]
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 _LEFT: Final = frozenset(
-    ("session", "setting", "value", "from", "what", "detail", "finding", "advice", "key", "reason")
+    "session setting value from what detail finding advice key reason rules content".split()
 )
 
 

@@ -86,6 +86,8 @@ projections: Final = Table(
     Column("policy", Json, nullable=False),
     Column("fold_version", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
+    # Which part of the log's sessions it is made of; null for all of them.
+    Column("scope", Json),
     comment="One row a projection: the rules its rows were made by. Processors obey it.",
 )
 
@@ -94,6 +96,7 @@ live_projection: Final = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("projection", Integer, nullable=False),
+    Column("previous", Integer),  # the one whose place it took
     CheckConstraint("id = 1", name="live_projection_one_row"),
     comment="The projection that the public views show.",
 )
@@ -189,6 +192,14 @@ dead_letters: Final = Table(
     postgresql_partition_by=_BY_PROJECTION,
     comment="Log records that break the contract, with the bytes as they were read; replay_from: "
     "where the log ended before a replay that was begun.",
+)
+
+settled_letters: Final = Table(
+    "settled_letters",
+    metadata,
+    Column("log_partition", BigInteger, primary_key=True, autoincrement=False),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    comment="Places of dead letters that were replayed or dropped: rebuilds pass over them.",
 )
 
 closes_outbox: Final = Table(

@@ -45,8 +45,20 @@ class ProjectionMissingError(Exception):
         self.projection = projection
 
     def __str__(self) -> str:
-        what = "live projection" if self.projection is None else f"projection {self.projection}"
-        return f"the database has no {what}; run `bookended migrate`"
+        if self.projection is None:
+            return "the database has no live projection; run `bookended migrate`"
+        return (
+            f"the database has no projection {self.projection}; `bookended projections list` shows "
+            "those that there are"
+        )
+
+
+class NotLiveError(Exception):
+    """Another projection has been made the live one: the processor goes on with that."""
+
+    def __init__(self, projection: int) -> None:
+        super().__init__(f"projection {projection} is not the live one any more")
+        self.projection = projection
 
 
 class RulesError(Exception):
@@ -60,8 +72,9 @@ class RulesError(Exception):
     def __str__(self) -> str:
         return (
             f"projection {self.projection} is made by rules of version {self.fold_version}, this "
-            f"release has version {FOLD_VERSION}; run the release that made it, or move the "
-            "database away and start again to have it filled anew from the log"
+            f"release has version {FOLD_VERSION}; `bookended rebuild` makes one by this release's "
+            "rules and `bookended promote` puts it in the live one's place, while the release that "
+            "made this one goes on"
         )
 
 

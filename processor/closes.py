@@ -18,21 +18,20 @@ CLOSES_MAX: Final = 1_000
 
 
 class ClosesRelay:
-    """Empties the outbox of one projection's partitions. Used by one thread."""
+    """Empties the outbox of a projection's partitions. Used by one thread."""
 
-    def __init__(self, engine: Engine, projection: int, sink: ClosesSink) -> None:
+    def __init__(self, engine: Engine, sink: ClosesSink) -> None:
         self._engine = engine
-        self._projection = projection
         self._sink = sink
 
-    def relay(self, partition: int) -> int:
-        """Publishes up to `CLOSES_MAX` closes of the partition, oldest first; says how many.
+    def relay(self, projection: int, partition: int) -> int:
+        """Publishes up to `CLOSES_MAX` closes of a partition, oldest first; says how many.
 
         Only what is committed is seen. Errors: `LogAwayError`: they stay in the outbox.
         `DatabaseAwayError`.
         """
         mine = (
-            closes_outbox.c.projection == self._projection,
+            closes_outbox.c.projection == projection,
             closes_outbox.c.log_partition == partition,
         )
         waiting = (

@@ -3,18 +3,23 @@
 Beside the record's way: checkpoints write the rows (`projection`), `bookended dead-letters` calls
 this. A replay marks a row before it publishes its record and deletes it afterwards
 (docs/architecture.md "Replaying dead letters"). Every function works on one projection, in the
-caller's transaction. Imports `models` only.
+caller's transaction. Imports `models`.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, and_, delete, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
-from models.tables import dead_letters
+from models.tables import dead_letters, settled_letters
+from processor.postgres_engine import is_postgres
 
 _ROWS_AT_A_TIME: Final = 20
 """A row may hold 9 MiB."""
+
+_OFFSETS_MAX: Final = 500
+"""Offsets in one look-up; SQLite takes 32,766 values a statement."""
 
 Place = tuple[int, int]
 """Partition and offset."""
@@ -125,9 +130,11 @@ def begin_replay(
 
 
 def remove(connection: Connection, projection: int, letters: Collection[StoredLetter]) -> None:
-    """Deletes letters of one partition."""
+    """Deletes letters of one partition, and remembers that they are settled."""
     if letters:
         connection.execute(delete(dead_letters).where(_at(projection, letters)))
+        (partition,) = {letter.log_partition for letter in letters}
+        _settle(connection, partition, [letter.offset for letter in letters])
 
 
 def drop(connection: Connection, projection: int, wanted: Wanted, letters_max: int) -> int:
@@ -143,7 +150,26 @@ def drop(connection: Connection, projection: int, wanted: Wanted, letters_max: i
     for partition in sorted({row.log_partition for row in found}):
         offsets = [row.offset for row in found if row.log_partition == partition]
         connection.execute(delete(dead_letters).where(_with(projection, partition, offsets)))
+        _settle(connection, partition, offsets)
     return len(found)
+
+
+def _settle(connection: Connection, partition: int, offsets: Collection[int]) -> None:
+    """A rebuild meets these records again: it passes over what was settled."""
+    dialect = postgresql if is_postgres(connection) else sqlite
+    rows = [{"log_partition": partition, "offset": offset} for offset in offsets]
+    connection.execute(dialect.insert(settled_letters).on_conflict_do_nothing(), rows)
+
+
+def settled(connection: Connection, partition: int, offsets: Sequence[int]) -> set[int]:
+    """Those of the offsets whose records were dead letters and have been replayed or dropped."""
+    columns = settled_letters.c
+    query = select(columns.offset).where(columns.log_partition == partition)
+    found: set[int] = set()
+    for at in range(0, len(offsets), _OFFSETS_MAX):
+        some = query.where(columns.offset.in_(offsets[at : at + _OFFSETS_MAX]))
+        found.update(connection.execute(some).scalars())
+    return found
 
 
 def _rows(connection: Connection, query: Any) -> Iterator[StoredLetter]:

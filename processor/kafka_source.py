@@ -119,7 +119,7 @@ class KafkaSource:
         self._membership = membership or Membership()
         self._unsettled, self._silent = _Trouble(), _Trouble()
         with self._faults(), ExitStack() as opened:
-            self._admin = opened.enter_context(closing(KafkaAdminClient(**_connection(log))))
+            self._admin = opened.enter_context(closing(KafkaAdminClient(**connection_of(log))))
             self._log_id = log_id_of(log, self._admin)
             self._consumer = self._join()
             opened.pop_all()
@@ -384,7 +384,8 @@ def log_id_of(log: KafkaLog, admin: KafkaAdminClient) -> str:
     return f"{cluster_id}/{topic['topic_id']}"
 
 
-def _connection(log: KafkaLog) -> dict[str, Any]:
+def connection_of(log: KafkaLog) -> dict[str, Any]:
+    """What every client of kafka-python on the reading side has in common."""
     return {
         "bootstrap_servers": list(log.servers),
         "client_id": "bookended-processor",
@@ -396,7 +397,7 @@ def _connection(log: KafkaLog) -> dict[str, Any]:
 
 def _consumer(log: KafkaLog, membership: Membership) -> KafkaConsumer:
     return KafkaConsumer(
-        **_connection(log),
+        **connection_of(log),
         group_id=membership.group,
         group_instance_id=membership.instance_id,
         session_timeout_ms=membership.session_timeout_ms,

@@ -8,7 +8,7 @@ never `ingest`.
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from models.partitions import create_partitions
 from models.policy import FOLD_VERSION, Policy
 from models.tables import (
+    dead_letters,
     finding_rows,
     live_projection,
     progress,
@@ -34,8 +35,17 @@ from models.tables import (
     sessions_closed,
 )
 from processor import postgres_rows, sql_rows
-from processor.claim import Claim, ProjectionMissingError, Rules, advance, read_rules, take
+from processor.claim import (
+    Claim,
+    NotLiveError,
+    ProjectionMissingError,
+    Rules,
+    advance,
+    read_rules,
+    take,
+)
 from processor.database import reading, writing
+from processor.dead_letters import settled
 from processor.postgres_claim import lock_live_projection, lock_progress
 from processor.postgres_engine import is_postgres
 from processor.sql_rows import AFTER_CLOSE_CODE, PartitionBatch
@@ -74,13 +84,25 @@ class ClosedSession(NamedTuple):
 class Projection:
     """One projection of one database. Used by one thread.
 
-    Every method: `DatabaseAwayError`, `DatabaseDamagedError`.
+    One that `follows_live` is the live processor's: it is to go on with whichever projection is
+    live (`follow`). Every method: `DatabaseAwayError`, `DatabaseDamagedError`.
     """
 
-    def __init__(self, engine: Engine, projection: int) -> None:
+    def __init__(self, engine: Engine, projection: int, *, follows_live: bool = False) -> None:
         self._engine = engine
         self.projection = projection
+        self._follows_live = follows_live
         self._rows = postgres_rows if is_postgres(engine) else sql_rows
+
+    def follow(self) -> None:
+        """Becomes the projection that is live now. Errors: `ProjectionMissingError`."""
+        if self._follows_live:
+            self.projection = find_live_projection(self._engine)
+
+    def must_be_current(self) -> None:
+        """Errors: `NotLiveError`, if it follows the live projection and is not that one now."""
+        if self._follows_live and find_live_projection(self._engine) != self.projection:
+            raise NotLiveError(self.projection)
 
     def rules(self) -> Rules:
         """Errors: `ProjectionMissingError`, `RulesError`."""
@@ -101,9 +123,10 @@ class Projection:
 
     def restore(self, claim: Claim) -> Restored:
         """What the partition's last checkpoint left. Only after the claim is committed: what an
-        earlier owner still writes would be missed otherwise.
+        earlier owner still writes would be missed otherwise; and only then it is certain that a
+        promotion that comes now finds the claim and raises its version.
 
-        Errors: `ProjectionMissingError`, `RulesError`.
+        Errors: `NotLiveError`, `ProjectionMissingError`, `RulesError`.
         """
         place = (
             select(progress.c.next_offset, progress.c.tick)
@@ -112,6 +135,8 @@ class Projection:
         )
         with reading(self._engine) as connection:
             rules = read_rules(connection, self.projection)
+            if self._follows_live and not rules.is_live:
+                raise NotLiveError(self.projection)
             next_offset, tick = connection.execute(place).one()
             rows = self._rows.read_live(connection, self.projection, claim.partition)
             return Restored(rules, next_offset, tick, [LiveSession(*row) for row in rows])
@@ -160,6 +185,21 @@ class Projection:
             ]
             put_in_place()
         return claims
+
+    def settled_letters(self, partition: int, offsets: Sequence[int]) -> set[int]:
+        """Those of the offsets whose dead letters have been replayed or dropped."""
+        with reading(self._engine) as connection:
+            return settled(connection, partition, offsets)
+
+    def known_dead_letters(self, partition: int, offsets: Sequence[int]) -> set[int]:
+        """Those of the offsets that are dead letters of any projection of the database."""
+        found = select(dead_letters.c.offset).where(dead_letters.c.log_partition == partition)
+        known: set[int] = set()
+        with reading(self._engine) as connection:
+            for at in range(0, len(offsets), IDS_MAX):
+                some = found.where(dead_letters.c.offset.in_(offsets[at : at + IDS_MAX]))
+                known.update(connection.execute(some).scalars())
+        return known
 
     def next_offsets(self) -> dict[int, int]:
         """How far each partition has been read, by partition."""
@@ -214,14 +254,22 @@ def ensure_live_projection(engine: Engine, policy: Policy, now_ms: int) -> int:
         return first
 
 
-def create_projection(connection: Connection, projection: int, policy: Policy, now_ms: int) -> None:
-    """Makes a projection without rows, in the caller's transaction."""
+def create_projection(
+    connection: Connection,
+    projection: int,
+    policy: Policy,
+    now_ms: int,
+    scope: dict[str, Any] | None = None,
+) -> None:
+    """Makes a projection without rows, in the caller's transaction. `scope`: which part of the
+    log's sessions it is made of; None for all of them."""
     connection.execute(
         insert(projections).values(
             projection=projection,
             policy=asdict(policy),
             fold_version=FOLD_VERSION,
             created_at=now_ms,
+            scope=scope,
         )
     )
     if is_postgres(connection):

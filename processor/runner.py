@@ -14,7 +14,12 @@ from typing import Final, Literal, NamedTuple, Protocol
 import structlog
 
 from models.records import LogRecord
-from processor.claim import ProjectionMissingError, RulesError, StaleOwnerError
+from processor.claim import (
+    NotLiveError,
+    ProjectionMissingError,
+    RulesError,
+    StaleOwnerError,
+)
 from processor.closes import CLOSES_MAX, ClosesRelay
 from processor.database import DatabaseAwayError
 from processor.memory import PartitionMemory
@@ -146,6 +151,9 @@ class Runner:
             self._failures += 1
             doubled_s = self._settings.backoff_first_s * float(2 ** min(self._failures - 1, 16))
             return min(doubled_s, self._settings.backoff_max_s)
+        except NotLiveError as error:
+            logger.info("processor_follows_live_projection", left=error.projection)
+            self._projection.follow()
         except (RulesError, ProjectionMissingError) as error:
             self._enter("standing_by", str(error))
             return self._settings.standby_s
@@ -276,6 +284,7 @@ class Runner:
         self._move_on()
         self._checkpoint()
         self._metrics.checkpoint_timestamp_seconds.set(self._clocks.now_ms() / 1000)
+        self._projection.must_be_current()
         is_done = self._tick()
         self._relay_closes()
         self._trim()
@@ -358,7 +367,7 @@ class Runner:
             return
         try:
             for partition in self._memories:
-                while (count := self._relay.relay(partition)) > 0:
+                while (count := self._relay.relay(self._projection.projection, partition)) > 0:
                     self._metrics.closes_published.inc(count)
                     if count < CLOSES_MAX:
                         break

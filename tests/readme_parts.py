@@ -17,8 +17,14 @@ from rich.console import Console
 from rich.text import Text
 
 import bookended
+from commands.archive import Archiving
 from commands.dead_letters import Dropping, Listing, Replaying
+from commands.diff import Comparing
 from commands.options import Setting, settings_of, value_text
+from commands.projections import DroppingProjection, ListingProjections
+from commands.promote import Promoting
+from commands.rebuild import Rebuilding
+from commands.rollback import RollingBack
 from commands.schema import Printing
 from commands.settings import (
     Checking,
@@ -47,6 +53,13 @@ TAKEN_BY: Final[dict[str, type[Common]]] = {
     "dead-letters list": Listing,
     "dead-letters replay": Replaying,
     "dead-letters drop": Dropping,
+    "archive": Archiving,
+    "rebuild": Rebuilding,
+    "projections list": ListingProjections,
+    "projections drop": DroppingProjection,
+    "diff": Comparing,
+    "promote": Promoting,
+    "rollback": RollingBack,
     "check": Checking,
 }
 """`check` comes last: it takes all settings of the servers, which the table need not repeat."""
@@ -78,9 +91,9 @@ _SVG: Final = """\
 """
 
 
-def configuration_rows() -> list[list[str]]:
-    """Each setting once: flag, variable, default, commands, meaning."""
-    takers: dict[tuple[str, ...], list[str]] = {}
+def settings_and_takers() -> dict[tuple[str, str, str, str], list[str]]:
+    """Each setting once (flag, variable, default, meaning), and the commands that take it."""
+    takers: dict[tuple[str, str, str, str], list[str]] = {}
     for name, model in TAKEN_BY.items():
         for setting in settings_of(model):
             row = (
@@ -90,8 +103,22 @@ def configuration_rows() -> list[list[str]]:
                 setting.description,
             )
             if name != "check" or row not in takers or setting.flag == "--json":
-                takers.setdefault(row, []).append(f"`{name}`")
-    return [[*row[:3], ", ".join(names), row[3]] for row, names in takers.items()]
+                takers.setdefault(row, []).append(name)
+    return takers
+
+
+def configuration_rows() -> list[list[str]]:
+    """Each setting once: flag, variable, default, commands, meaning."""
+    return [[*row[:3], _names(names), row[3]] for row, names in settings_and_takers().items()]
+
+
+def _names(names: list[str]) -> str:
+    """The commands, or the few that are not among them."""
+    others = [name for name in TAKEN_BY if name not in (*names, "check")]
+    listed = ", ".join(f"`{name}`" for name in (others if len(others) < len(names) else names))
+    if len(others) >= len(names):
+        return listed
+    return f"all but {listed}" if others else "all"
 
 
 def default_of(setting: Setting) -> str:

@@ -133,11 +133,11 @@ def test_the_relay_leaves_other_partitions_and_projections_alone(world: World) -
             ],
         )
     sink = Collected()
-    relay = ClosesRelay(world.engine, 1, sink)
-    assert relay.relay(1) == 1
+    relay = ClosesRelay(world.engine, sink)
+    assert relay.relay(1, 1) == 1
     assert sink.closes == [Close("a", 11)]
     assert outbox_count(world) == 3
-    assert relay.relay(1) == 0
+    assert relay.relay(1, 1) == 0
 
 
 def test_what_collectors_read_is_what_the_rows_say(world: World) -> None:

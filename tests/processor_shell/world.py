@@ -169,8 +169,8 @@ class World:
     ) -> Runner:
         return Runner(
             source,
-            Projection(self.engine, self.projection),
-            ClosesRelay(self.engine, self.projection, sink),
+            Projection(self.engine, self.projection, follows_live=True),
+            ClosesRelay(self.engine, sink),
             ProcessorMetrics(self.registry),
             Clocks(lambda: self.now_ms, self.steady),
             self.settings,

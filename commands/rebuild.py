@@ -1,0 +1,353 @@
+"""`bookended rebuild`: the log once more, under today's rules or others, into a candidate.
+
+Beside the record's way: plans the partitions, has workers fold them, shows how far they are.
+Readers see nothing of it until `bookended promote`. Part of the composition root.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple
+
+from pydantic import Field
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+from sqlalchemy import Engine
+
+from commands.database import check_database, database
+from commands.embedded import now_ms
+from commands.errors import Failure
+from commands.log_parts import open_reader
+from commands.logs import configure
+from commands.options import Origin, current_flags, origin, settings_of, takes
+from commands.rebuild_workers import Job, Moved, work
+from commands.settings import Ruling, Stored
+from commands.tables import program, stderr, stdout
+from models.policy import Policy
+from processor.archive import ArchiveOfOtherLogError, PartitionArchive, read_archive
+from processor.database import reading
+from processor.projection import Projection, find_live_projection
+from processor.projections import Place, create_candidate, places, read_policy
+from processor.rebuild import LogStartGoneError, Part, Target
+from processor.session_places import Wanted, find_sessions
+from processor.source import Source
+
+CAUGHT_UP: Final = 1_000
+"""Records behind the live projection at which a rebuild ends: the processor does the rest."""
+PASSES_MAX: Final = 20
+
+
+class Rebuilding(Stored, Ruling):
+    """Where a rebuild reads, what it makes."""
+
+    archive: Path | None = Field(
+        None, description="Read this archive first, then the log from where the archive ends."
+    )
+    archive_only: bool = Field(False, description="Read the archive alone, not the log.")
+    into: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Go on with this candidate. Default: a new one."
+    )
+    jobs: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        None, description="Processes at a time; partitions are shared. Default: one a core."
+    )
+    sessions: str | None = Field(
+        None, description="Rebuild only these session ids, comma-separated; for diff alone."
+    )
+    rebuild_from: datetime | None = Field(
+        None,
+        description="Only sessions that the live projection has from this instant on.",
+        validation_alias="BOOKENDED_FROM",
+    )
+    rebuild_to: datetime | None = Field(
+        None,
+        description="Only sessions that the live projection has before this instant.",
+        validation_alias="BOOKENDED_TO",
+    )
+
+
+class Ends(NamedTuple):
+    """Where a partition of the log begins and ends now."""
+
+    start_offset: int
+    end_offset: int
+
+
+class Plan(NamedTuple):
+    """What there is to read: `log` is its name and id; with `first_offset` it began."""
+
+    log: tuple[str, str]
+    topic: str
+    first_offset: int
+    ends: dict[int, Ends]
+    archives: dict[int, PartitionArchive]
+
+
+@takes(Rebuilding)
+def command(settings: Rebuilding) -> None:
+    """Folds the log once more into a candidate beside the live projection.
+
+    Rules that are not given are the live projection's. The processor goes on meanwhile; readers see
+    nothing until `bookended promote`. Killed, it goes on with --into.
+    """
+    configure(settings.log_level, settings.log_format)
+    plan = _plan(settings)
+    with database(settings) as engine:
+        check_database(settings, engine)
+        live = find_live_projection(engine)
+        wanted = _wanted(settings, engine, live)
+        candidate = _candidate(settings, engine, live, wanted)
+        _say(f"Rebuilding into projection {candidate} with {_jobs(settings)} processes")
+        for _ in range(PASSES_MAX):
+            parts = _parts(engine, live, candidate, plan, wanted)
+            _run(settings, candidate, parts)
+            if wanted is not None or _behind(engine, live, candidate, plan) <= CAUGHT_UP:
+                break
+        _tell(engine, candidate, wanted)
+
+
+def _say(line: str) -> None:
+    stderr().print(line, highlight=False, soft_wrap=True)
+
+
+def _jobs(settings: Rebuilding) -> int:
+    return settings.jobs or os.cpu_count() or 1
+
+
+def _plan(settings: Rebuilding) -> Plan:
+    """Errors: `Failure`, those of archive and source."""
+    archives = read_archive(settings.archive) if settings.archive is not None else []
+    if settings.archive_only:
+        if not archives:
+            raise Failure("--archive-only needs an archive", "Give it with --archive DIR.")
+        return Plan(
+            (f"archive {settings.archive}", archives[0].log_id),
+            archives[0].topic,
+            1,  # the first offset of an embedded log; Kafka's is 0
+            {it.partition: Ends(it.start_offset, it.next_offset or 0) for it in archives},
+            {it.partition: it for it in archives},
+        )
+    with ExitStack() as stack:
+        source = open_reader(settings, stack)
+        for archive in archives:
+            if archive.log_id != source.log_id():
+                raise ArchiveOfOtherLogError(archive.path, archive.log_id, source.log_id())
+        return Plan(
+            (source.name(), source.log_id()),
+            source.topic(),
+            0 if settings.kafka is not None else 1,
+            {number: _ends(source, number) for number in source.partitions()},
+            {it.partition: it for it in archives},
+        )
+
+
+def _ends(source: Source, partition: int) -> Ends:
+    return Ends(source.start_offset(partition), source.end_offset(partition))
+
+
+# --- the candidate ------------------------------------------------------------------------------
+
+
+def _candidate(
+    settings: Rebuilding, engine: Engine, live: int, wanted: dict[int, Wanted] | None
+) -> int:
+    """The candidate's number, a new one unless it is given. Errors: `Failure`."""
+    if settings.into is None:
+        scope = None if wanted is None else {"sessions": _count(wanted)}
+        return create_candidate(engine, _policy(settings, engine, live), scope, now_ms())
+    if settings.into == live:
+        raise Failure(
+            f"projection {live} is the live one", "The processor fills that; leave --into away."
+        )
+    if wanted is not None:
+        raise Failure("a part is always rebuilt from its start", "Leave --into away.")
+    rules = Projection(engine, settings.into).rules()
+    if _overridden(settings) and _changed(settings, rules.policy) != rules.policy:
+        raise Failure(
+            f"projection {settings.into} keeps the rules it was made with ({rules.policy})",
+            "Leave the rules away, or leave --into away to make a new one.",
+        )
+    return settings.into
+
+
+def _policy(settings: Rebuilding, engine: Engine, live: int) -> Policy:
+    """The live projection's, but for what the settings say."""
+    with reading(engine) as connection:
+        return _changed(settings, read_policy(connection, live))
+
+
+def _overridden(settings: Rebuilding) -> list[str]:
+    flags = current_flags()
+    return [
+        setting.field
+        for setting in settings_of(Ruling)
+        if setting.field in Ruling.__annotations__ and origin(setting, flags) is not Origin.DEFAULT
+    ]
+
+
+def _changed(settings: Rebuilding, policy: Policy) -> Policy:
+    asked = settings.policy
+    changes: dict[str, Any] = {}
+    for field in _overridden(settings):
+        name = "valid_play_ms" if field == "valid_play" else field
+        changes[name] = getattr(asked, name)
+    return replace(policy, **changes)
+
+
+# --- partitions ---------------------------------------------------------------------------------
+
+
+def _wanted(settings: Rebuilding, engine: Engine, live: int) -> dict[int, Wanted] | None:
+    """Ids by partition, when a part is asked for. Errors: `Failure` when there is none such."""
+    ids = [i.strip() for i in (settings.sessions or "").split(",") if i.strip()]
+    since, until = settings.rebuild_from, settings.rebuild_to
+    if not ids and since is None and until is None:
+        return None
+    found = find_sessions(engine, live, ids, _ms(since), _ms(until))
+    if not found:
+        raise Failure(
+            "the live projection has no such sessions",
+            "Check --sessions, --from and --to; `SELECT session_id FROM sessions` shows them.",
+        )
+    return found
+
+
+def _count(wanted: dict[int, Wanted]) -> int:
+    return sum(len(part.ids) for part in wanted.values())
+
+
+def _ms(instant: datetime | None) -> int | None:
+    return None if instant is None else round(instant.timestamp() * 1000)
+
+
+def _parts(
+    engine: Engine, live: int, candidate: int, plan: Plan, wanted: dict[int, Wanted] | None
+) -> list[Part]:
+    """Errors: `LogStartGoneError`."""
+    with reading(engine) as connection:
+        live_places, known = places(connection, live), places(connection, candidate)
+    parts = []
+    for number, ends in sorted(plan.ends.items()):
+        archive = plan.archives.get(number)
+        start = _start(number, ends, archive)
+        target = _target(live_places.get(number), ends, archive)
+        if wanted is None:
+            if start > max(plan.first_offset, _reached(known.get(number))):
+                raise LogStartGoneError(number, start, archive.next_offset if archive else None)
+            parts.append(Part(number, plan.log, plan.topic, start, target))
+        elif number in wanted:
+            ids, first_offset, next_offset = wanted[number]
+            if first_offset < start:
+                raise LogStartGoneError(number, start, archive.next_offset if archive else None)
+            target = Target(min(target.next_offset, next_offset), target.tick)
+            parts.append(Part(number, plan.log, plan.topic, first_offset, target, ids))
+    return parts
+
+
+def _reached(known: Place | None) -> int:
+    return known.next_offset if known is not None else 0
+
+
+def _start(number: int, ends: Ends, archive: PartitionArchive | None) -> int:
+    """Where what there is to read begins: in the archive, if the log goes on from there."""
+    archived_to = archive.next_offset if archive is not None else None
+    if archive is None or archived_to is None or archived_to < ends.start_offset:
+        return ends.start_offset
+    return min(archive.start_offset, ends.start_offset)
+
+
+def _target(live: Place | None, ends: Ends, archive: PartitionArchive | None) -> Target:
+    """Where the live projection is, but never beyond what there is to read."""
+    end = max(ends.end_offset, (archive.next_offset or 0) if archive is not None else 0)
+    if live is None:
+        return Target(end, None)
+    if live.next_offset > end:
+        return Target(end, None)
+    return Target(live.next_offset, live.tick)
+
+
+def _behind(engine: Engine, live: int, candidate: int, plan: Plan) -> int:
+    """Records that the live projection has and the candidate could have by now."""
+    with reading(engine) as connection:
+        ahead, mine = places(connection, live), places(connection, candidate)
+    return sum(
+        max(0, ahead[number].next_offset - mine[number].next_offset)
+        for number in plan.ends
+        if number in ahead and number in mine
+    )
+
+
+# --- work ---------------------------------------------------------------------------------------
+
+
+def _run(settings: Rebuilding, candidate: int, parts: list[Part]) -> None:
+    """Has the workers fold the parts. Errors: `Failure`."""
+    count = min(_jobs(settings), len(parts))
+    shares = [tuple(parts[number::count]) for number in range(count)]
+    jobs = [
+        Job(settings, candidate, settings.archive, not settings.archive_only, share)
+        for share in shares
+    ]
+    starts = {part.partition: part.start_offset for part in parts}
+    read = dict.fromkeys(starts, 0)
+    events = 0
+    with _bar(sum(_length(part) for part in parts)) as (bar, task):
+
+        def moved(told: Moved) -> None:
+            nonlocal events
+            read[told.partition] = told.next_offset - starts[told.partition]
+            events += told.events
+            bar.update(task, completed=sum(read.values()), events=events)
+
+        work(jobs, moved)
+
+
+def _length(part: Part) -> int:
+    return max(0, part.target.next_offset - part.start_offset)
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[tuple[Progress, TaskID]]:
+    with Progress(
+        TextColumn("records"),
+        BarColumn(),
+        TextColumn("{task.completed:,}/{task.total:,}, {task.fields[events]:,} events"),
+        _EventRate(),
+        TimeRemainingColumn(),
+        console=stderr(),
+        disable=not sys.stderr.isatty(),
+    ) as bar:
+        yield bar, bar.add_task("", total=total, events=0)
+
+
+class _EventRate(ProgressColumn):
+    """Events a second since the start."""
+
+    def render(self, task: Task) -> Text:
+        elapsed_s = task.elapsed or 0.0
+        rate = task.fields["events"] / elapsed_s if elapsed_s else 0.0
+        return Text(f"{rate:,.0f}/s")
+
+
+def _tell(engine: Engine, candidate: int, wanted: dict[int, Wanted] | None) -> None:
+    out = stdout()
+    what = "all sessions" if wanted is None else f"{_count(wanted):,} sessions"
+    out.print(f"Projection {candidate} holds {what}.", highlight=False, soft_wrap=True)
+    out.print(f"Compare: {program()} diff {candidate}", highlight=False, soft_wrap=True)
+    if wanted is None:
+        out.print(
+            f"Make it the live one: {program()} promote {candidate}",
+            highlight=False,
+            soft_wrap=True,
+        )

@@ -1,0 +1,138 @@
+"""The processes of a rebuild: each takes some partitions, opens what it needs, tells how far it is.
+
+Beside the record's way. A worker ends by itself when nobody listens to it any more; what it wrote
+in checkpoints stays. Part of the composition root. Imports `processor`, the log's parts.
+"""
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import NamedTuple
+
+from commands.database import database
+from commands.errors import Failure
+from commands.interpreter import tune_interpreter
+from commands.known import known_failure
+from commands.log_parts import open_reader
+from commands.settings import Stored
+from processor.archive import PartitionArchive, read_archive
+from processor.projection import Projection
+from processor.rebuild import Part, RebuildBounds, batches_of, rebuild_part
+
+
+class Job(NamedTuple):
+    """What one worker does. `archive`: None to read the log alone; `reads_log`: False to read the
+    archive alone."""
+
+    settings: Stored
+    projection: int
+    archive: Path | None
+    reads_log: bool
+    parts: tuple[Part, ...]
+
+
+class Moved(NamedTuple):
+    """A worker has folded so many events; its partition is at `next_offset`."""
+
+    partition: int
+    next_offset: int
+    events: int
+
+
+class Ended(NamedTuple):
+    """A worker is done, or has failed with this to tell."""
+
+    failure: str | None
+
+
+def work(jobs: Sequence[Job], moved: Callable[[Moved], object]) -> None:
+    """Runs all jobs side by side; `moved` is told of each batch.
+
+    Errors: `Failure` with what the first worker told that failed; the others are stopped then.
+    """
+    with _started(jobs) as connections:
+        listening = list(connections)
+        while listening:
+            for connection in wait(listening):
+                assert isinstance(connection, Connection)
+                told = _receive(connection)
+                if isinstance(told, Moved):
+                    moved(told)
+                    continue
+                if told.failure is not None:
+                    what, _, next_step = told.failure.partition("\n")
+                    raise Failure(what, next_step)
+                listening.remove(connection)
+
+
+def _receive(connection: Connection) -> Moved | Ended:
+    try:
+        told = connection.recv()
+    except EOFError:
+        return Ended("a worker was killed\nStart it again with --into: it goes on where it was.")
+    assert isinstance(told, Moved | Ended)
+    return told
+
+
+@contextmanager
+def _started(jobs: Sequence[Job]) -> Iterator[list[Connection]]:
+    context = multiprocessing.get_context("spawn")
+    processes: list[SpawnProcess] = []
+    connections = []
+    try:
+        for job in jobs:
+            ours, theirs = context.Pipe(duplex=False)
+            process = context.Process(target=_run, args=(job, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            processes.append(process)
+            connections.append(ours)
+        yield connections
+    finally:
+        for connection in connections:
+            connection.close()
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def _run(job: Job, connection: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all: the parent ends this one
+    tune_interpreter()
+    try:
+        _rebuild(job, connection)
+    except BrokenPipeError:
+        return
+    except Exception as error:  # noqa: BLE001 - the worker's main loop: the parent tells it
+        connection.send(Ended(_told(error)))
+        return
+    connection.send(Ended(None))
+
+
+def _told(error: Exception) -> str:
+    known = known_failure(error)
+    if known is not None:
+        return f"{known.what}\n{known.next_step}"
+    if isinstance(error, Failure):
+        return f"{error.what}\n{error.next_step}"
+    return f"unexpected error, a defect of bookended: {error!r}\nPlease report it."
+
+
+def _rebuild(job: Job, connection: Connection) -> None:
+    archives: dict[int, PartitionArchive] = {}
+    if job.archive is not None:
+        archives = {archive.partition: archive for archive in read_archive(job.archive)}
+    bounds = RebuildBounds()
+    with database(job.settings) as engine:
+        projection = Projection(engine, job.projection)
+        for part in job.parts:
+            with ExitStack() as stack:
+                source = open_reader(job.settings, stack) if job.reads_log else None
+                read = batches_of(archives.get(part.partition), source, part.partition, bounds)
+                rebuild_part(
+                    projection, read, part, bounds, lambda *moved: connection.send(Moved(*moved))
+                )

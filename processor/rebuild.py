@@ -1,0 +1,226 @@
+"""Rebuild: the log's records once more through the same core, into a projection of their own.
+
+Beside the record's way: reads archive, log, or the one and then the other; folds and writes as the
+live loop does, in checkpoints, so that a killed rebuild goes on where it was. Any fault ends it.
+It ends at a target that the live projection names, (`next_offset`, T), where both have the same
+rows if their rules are the same (docs/architecture.md "Reprocessing"). Imports `memory`,
+`projection` and the core; never `ingest`.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from processor.archive import PartitionArchive
+from processor.archive_reader import read_archived
+from processor.memory import PartitionMemory
+from processor.projection import Projection
+from processor.source import Source
+from processor.step import DeadLetter, Decoded, decode_records
+
+TICK_DELAY_MS: Final = 60_000
+"""A tick on the way lies so far behind the last arrival, as the live loop's does."""
+
+_POLL_TIMEOUT_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildBounds:
+    """How much is read, written and closed in one go."""
+
+    read_records_max: int = 5_000
+    checkpoint_events_max: int = 100_000
+    tick_sessions_max: int = 5_000
+
+
+class Target(NamedTuple):
+    """Where a rebuild of a partition ends: all below `next_offset` folded, then a tick."""
+
+    next_offset: int
+    tick: int | None
+
+
+class Part(NamedTuple):
+    """One partition to rebuild. `start_offset`: where its records begin in archive and log;
+    `wanted`: the only sessions to fold, None for all."""
+
+    partition: int
+    log: tuple[str, str]
+    topic: str
+    start_offset: int
+    target: Target
+    wanted: frozenset[str] | None = None
+
+
+class UndecodableInRebuildError(Exception):
+    """A record breaks the contract and the live projection has no dead letter of it."""
+
+    def __init__(self, letter: DeadLetter) -> None:
+        super().__init__(letter)
+        self.letter = letter
+
+    def __str__(self) -> str:
+        return (
+            f"the record at offset {self.letter.offset} of partition {self.letter.partition} "
+            f"cannot be decoded ({self.letter.reason}), and it is no dead letter of the live "
+            "projection: this release reads the log in another way than the one that made it; "
+            "let the live processor read that far first, or report this"
+        )
+
+
+class LogStartGoneError(Exception):
+    """The log's first records are gone, and no archive has them."""
+
+    def __init__(self, partition: int, start_offset: int, archived_to: int | None) -> None:
+        super().__init__(partition, start_offset, archived_to)
+        self.partition = partition
+        self.start_offset = start_offset
+        self.archived_to = archived_to
+
+    def __str__(self) -> str:
+        upto = "none is archived" if self.archived_to is None else f"archived to {self.archived_to}"
+        return (
+            f"the log's records of partition {self.partition} below offset {self.start_offset} are "
+            f"gone ({upto}): a rebuild would lose their sessions; give --archive with all of them, "
+            "or rebuild a part with --from"
+        )
+
+
+Progress = Callable[[int, int, int], object]
+"""Is told partition, `next_offset` and how many events, after each batch."""
+
+
+def rebuild_part(
+    projection: Projection,
+    batches: Callable[[int], Iterator[Decoded]],
+    part: Part,
+    bounds: RebuildBounds,
+    progress: Progress,
+) -> None:
+    """Folds a partition from where the projection has it to the target. `batches` reads from an
+    offset on, and may read beyond the target.
+
+    Errors: `UndecodableInRebuildError`, `StaleOwnerError` (another one writes to the projection),
+    those of reading and of the database. What was written in checkpoints stays.
+    """
+    _Rebuild(projection, part, bounds, progress).run(batches)
+
+
+def batches_of(
+    archive: PartitionArchive | None, source: Source | None, partition: int, bounds: RebuildBounds
+) -> Callable[[int], Iterator[Decoded]]:
+    """Reads the archive as far as it goes, then the log: no record twice, none left out."""
+
+    def read(from_offset: int) -> Iterator[Decoded]:
+        next_offset = from_offset
+        if archive is not None and from_offset < (archive.next_offset or 0):
+            yield from read_archived(archive, from_offset)
+            next_offset = archive.next_offset or 0
+        if source is not None:
+            yield from _read_log(source, partition, next_offset, bounds.read_records_max)
+
+    return read
+
+
+def _read_log(
+    source: Source, partition: int, next_offset: int, records_max: int
+) -> Iterator[Decoded]:
+    source.seek(partition, next_offset)
+    while True:
+        batch = decode_records(source.poll(_POLL_TIMEOUT_S, records_max))
+        # Behind the last record or further: there are offsets that no reader gets.
+        yield batch._replace(next_offsets={partition: source.next_offsets()[partition]})
+
+
+class _Rebuild:
+    def __init__(
+        self, projection: Projection, part: Part, bounds: RebuildBounds, progress: Progress
+    ) -> None:
+        self._projection = projection
+        self._part = part
+        self._bounds = bounds
+        self._progress = progress
+        self._last_received_at = 0
+        claim = projection.claim(part.partition, part.log, part.start_offset)
+        self._memory = PartitionMemory(claim, projection.restore(claim))
+
+    def run(self, batches: Callable[[int], Iterator[Decoded]]) -> None:
+        memory, target = self._memory, self._part.target
+        if memory.next_offset < target.next_offset:
+            for batch in batches(memory.next_offset):
+                self._fold(_below(batch, target.next_offset))
+                if memory.next_offset >= target.next_offset:
+                    break
+                if memory.events_since_checkpoint >= self._bounds.checkpoint_events_max:
+                    self._checkpoint()
+                    self._tick(self._last_received_at - TICK_DELAY_MS)
+        self._checkpoint()
+        if target.tick is not None:
+            self._tick(target.tick)
+        self._write()
+
+    def _fold(self, batch: Decoded) -> None:
+        memory, part = self._memory, self._part
+        next_offset = batch.next_offsets.get(part.partition)
+        if next_offset is None:
+            return
+        letters = self._unsettled(batch.dead_letters)
+        records = batch.records
+        if part.wanted is not None:
+            records = [placed for placed in records if placed.record.session_id in part.wanted]
+        if records:
+            unknown = memory.unknown({placed.record.session_id for placed in records})
+            if unknown:
+                memory.admit(self._projection.closed_sessions(unknown))
+            folded = memory.fold(records)
+            self._last_received_at = records[-1].record.events[-1].received_at
+            memory.moved(next_offset, len(records), letters)
+            self._progress(part.partition, next_offset, folded.event_count)
+        else:
+            memory.moved(next_offset, 0, letters)
+            self._progress(part.partition, next_offset, 0)
+
+    def _unsettled(self, letters: list[DeadLetter]) -> list[DeadLetter]:
+        """Without those that were replayed or dropped. Errors: `UndecodableInRebuildError`."""
+        if not letters:
+            return []
+        partition, offsets = self._part.partition, [letter.offset for letter in letters]
+        settled = self._projection.settled_letters(partition, offsets)
+        left = [letter for letter in letters if letter.offset not in settled]
+        known = self._projection.known_dead_letters(partition, offsets)
+        for letter in left:
+            if letter.offset not in known:
+                raise UndecodableInRebuildError(letter)
+        return left
+
+    def _checkpoint(self) -> None:
+        if self._memory.is_dirty:
+            self._write()
+
+    def _write(self) -> None:
+        memory = self._memory
+        batch = memory.batch()
+        (claim,) = self._projection.checkpoint(self._part.topic, [batch])
+        memory.written(claim, batch)
+
+    def _tick(self, until: int) -> None:
+        """On the way too, so that sessions of viewers who vanished leave the memory: ticks on the
+        way and one at the end give the same rows (docs/rules.md "Closing")."""
+        target = self._part.target.tick
+        if target is None:
+            return
+        is_done = False
+        while not is_done:
+            is_done = self._memory.tick_to(min(until, target), self._bounds.tick_sessions_max)
+            self._checkpoint()
+
+
+def _below(batch: Decoded, end: int) -> Decoded:
+    """Without what lies at `end` or above."""
+    if all(next_offset <= end for next_offset in batch.next_offsets.values()):
+        return batch
+    return Decoded(
+        [placed for placed in batch.records if placed.offset < end],
+        [letter for letter in batch.dead_letters if letter.offset < end],
+        {partition: min(offset, end) for partition, offset in batch.next_offsets.items()},
+    )

@@ -1,0 +1,94 @@
+"""Rows of one projection, to be compared with another's; rebuilds of a `World`. Only for tests."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from models.policy import Policy
+from models.tables import live_projection, metadata, projections
+from processor.archive import PartitionArchive, read_archive
+from processor.archiver import ArchiveBounds, Archiver
+from processor.embedded_source import EmbeddedSource
+from processor.projection import Projection
+from processor.projections import create_candidate, places
+from processor.rebuild import Part, RebuildBounds, Target, batches_of, rebuild_part
+from tests.contract.tables import in_order
+from tests.processor_shell.world import World
+
+_LEFT_OUT = {"projection", "owner", "version", "state", "due_at", "created_at", "position"}
+_OF_NO_PROJECTION = {live_projection.name, projections.name}
+SMALL = RebuildBounds(read_records_max=25, checkpoint_events_max=40, tick_sessions_max=3)
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def rows_of(engine: Engine, projection: int) -> Rows:
+    """All rows of a projection that say what was counted, by table."""
+    with engine.connect() as connection:
+        return {
+            table.name: [
+                {name: value for name, value in row._mapping.items() if name not in _LEFT_OUT}
+                for row in connection.execute(
+                    in_order(table).where(table.c.projection == projection)
+                )
+            ]
+            for table in metadata.sorted_tables
+            if "projection" in table.c and table.name not in _OF_NO_PROJECTION
+        }
+
+
+def archive_of(world: World, root: Path, records_max: int = 50) -> PartitionArchive:
+    """All that the log has now, in small files."""
+    source = EmbeddedSource(world.log_path)
+    bounds = ArchiveBounds(records_max=records_max)
+    Archiver(source, root, bounds, lambda: 0.0).run(
+        threading.Event(), follow=False, progress=lambda _: None
+    )
+    source.close()
+    (partition,) = read_archive(root)
+    return partition
+
+
+def target_of(engine: Engine, projection: int = 1) -> Target:
+    """Where a projection is."""
+    with engine.connect() as connection:
+        place = places(connection, projection)[0]
+    return Target(place.next_offset, place.tick)
+
+
+def rebuild(
+    world: World,
+    candidate: int,
+    archive: PartitionArchive | None = None,
+    *,
+    from_log: bool = True,
+    wanted: frozenset[str] | None = None,
+    target: Target | None = None,
+) -> None:
+    """Fills a candidate up to where the live projection is."""
+    source = EmbeddedSource(world.log_path)
+    part = Part(
+        0,
+        (source.name(), source.log_id()),
+        source.topic(),
+        1,
+        target or target_of(world.engine),
+        wanted,
+    )
+    read = batches_of(archive, source if from_log else None, 0, SMALL)
+    try:
+        rebuild_part(Projection(world.engine, candidate), read, part, SMALL, lambda *_: None)
+    finally:
+        source.close()
+
+
+def candidate_of(world: World, policy: Policy | None = None) -> int:
+    return create_candidate(world.engine, policy or world.policy, None, world.now_ms)
+
+
+def live_number(engine: Engine) -> int:
+    with engine.connect() as connection:
+        number: int = connection.execute(select(live_projection.c.projection)).scalar_one()
+        return number

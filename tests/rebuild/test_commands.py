@@ -1,0 +1,93 @@
+"""archive, rebuild, diff, promote, rollback and projections, as a user runs them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's data."""
+    made = tmp_path_factory.mktemp("reprocessing")
+    done = run(made, "demo", "--data", "bookended-data")
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bookended", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_from_archive_to_promotion_and_back(folder: Path) -> None:
+    archived = run(folder, "archive", "--to", "archive")
+    assert "Archived 298 records" in archived.stdout, archived.stderr
+    rebuilt = run(folder, "rebuild", "--archive", "archive", "--unclosed-break", "ad")
+    assert "Projection 2 holds all sessions." in rebuilt.stdout, rebuilt.stderr
+    differs = run(folder, "diff", "2", "--json", "--csv", "moved.csv")
+    assert differs.returncode == 3, differs.stderr
+    found = json.loads(differs.stdout)
+    assert found["totals"]["ad_ms"]["candidate"] > found["totals"]["ad_ms"]["live"]
+    moved = (folder / "moved.csv").read_text().splitlines()
+    assert any(",unbookended_ad_ms," in line for line in moved)
+    assert "Projection 2 is live" in run(folder, "promote", "2").stdout
+    listed = json.loads(run(folder, "projections", "list", "--json").stdout)
+    assert [one["is_live"] for one in listed] == [False, True]
+    assert "Projection 1 is live again" in run(folder, "rollback").stdout
+    assert "Projection 2 is gone" in run(folder, "projections", "drop", "2").stdout
+
+
+def test_the_same_rules_give_no_difference(folder: Path) -> None:
+    rebuilt = run(folder, "rebuild", "--jobs", "1")
+    number = rebuilt.stdout.split()[1]
+    same = run(folder, "diff", number)
+    assert same.returncode == 0, same.stdout
+    assert "No difference." in same.stdout
+    again = run(folder, "rebuild", "--into", number)
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_part(folder: Path) -> None:
+    rows = run(folder, "rebuild", "--from", "2020-01-01", "--to", "2100-01-01")
+    assert "holds 10 sessions" in rows.stdout, rows.stderr
+    number = rows.stdout.split()[1]
+    refused = run(folder, "promote", number)
+    assert refused.returncode == 1
+    assert "a part of the sessions" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (("promote",), 2, "PROJECTION: is missing"),
+        (("promote", "x"), 2, "PROJECTION x: is not a whole number"),
+        (("promote", "99"), 1, "no projection 99. `bookended projections list` shows"),
+        (("diff", "99"), 1, "no projection 99"),
+        (("projections", "drop", "1"), 1, "projection 1 is the live one"),
+        (("rebuild", "--into", "1"), 1, "projection 1 is the live one"),
+        (("rebuild", "--archive", "nowhere"), 1, "archive nowhere: there is no such directory"),
+        (("rebuild", "--archive-only"), 1, "--archive-only needs an archive"),
+        (("rebuild", "--sessions", "nobody"), 1, "has no such sessions"),
+        (("archive", "--log", "sqlite:///none.db"), 1, "there is no such file"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_line(
+    folder: Path, arguments: tuple[str, ...], code: int, text: str
+) -> None:
+    done = run(folder, *arguments)
+    assert done.returncode == code, done.stdout
+    assert text in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.strip()]) == 1
