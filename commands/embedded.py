@@ -51,6 +51,7 @@ def _runner(settings: Processing, registry: CollectorRegistry) -> Iterator[Runne
                 checkpoint_interval_s=settings.checkpoint_interval.total_seconds(),
                 checkpoint_events_max=settings.checkpoint_events,
                 accepts_bad_records=settings.accept_bad_records,
+                accepts_gaps=settings.accept_gap,
             ),
             log.retention,
         )

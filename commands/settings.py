@@ -295,6 +295,11 @@ class Processing(Placed, Stored, Ruling):
         "become dead letters.",
     )
 
+    accept_gap: bool = Field(
+        False,
+        description="Go on when records are gone from the log before they were read. The gap is "
+        "kept in log_gaps, and sessions that were live get the finding log_gap.",
+    )
     group: InstanceId = Field(
         GROUP, description="Consumer group of the processors that share the topic in Kafka."
     )

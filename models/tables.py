@@ -202,6 +202,19 @@ settled_letters: Final = Table(
     comment="Places of dead letters that were replayed or dropped: rebuilds pass over them.",
 )
 
+log_gap_rows: Final = Table(
+    "log_gap_rows",
+    metadata,
+    _projection(),
+    Column("log_partition", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_offset", BigInteger, nullable=False),
+    Column("session_count", BigInteger, nullable=False),
+    Column("read_until", Instant),
+    Column("accepted_at", Instant, nullable=False),
+    comment="Log records that were gone before they were read, and that someone accepted so.",
+)
+
 closes_outbox: Final = Table(
     "closes_outbox",
     metadata,

@@ -32,6 +32,7 @@ from models.tables import (
     ad_break_rows,
     ad_rows,
     live_projection,
+    log_gap_rows,
     session_starts,
     sessions_closed,
     sessions_live,
@@ -46,8 +47,9 @@ def view_queries() -> dict[str, ViewQuery]:
     """The query behind each public view, by the view's name."""
     derived: dict[str, ViewQuery] = {"ads": _ads(), "spans": spans_query()}
     plain = {name: _child(table) for name, table in CHILD_TABLES.items() if name not in derived}
+    gaps: dict[str, ViewQuery] = {"log_gaps": _child(log_gap_rows)}
     reports = {**daily_report_queries(), **time_report_queries()}
-    return {"sessions": _sessions(), **derived, **plain, **reports}
+    return {"sessions": _sessions(), **derived, **plain, **gaps, **reports}
 
 
 def create_statements(dialect: Dialect) -> list[str]:

@@ -11,7 +11,13 @@ from typing import Final
 from sqlalchemy import Connection, Engine, Table, delete, select, text, tuple_, update
 
 from models.partitions import PARTITIONED, partition_of
-from models.tables import closes_outbox, live_projection, progress, projections
+from models.tables import (
+    closes_outbox,
+    live_projection,
+    log_gap_rows,
+    progress,
+    projections,
+)
 from processor.claim import ProjectionMissingError
 from processor.database import DatabaseAwayError, writing
 from processor.postgres_claim import lock_live_projection
@@ -65,7 +71,7 @@ def drop(engine: Engine, projection: int) -> None:
         else:
             _delete_rows(engine, table, projection)
     with writing(engine) as connection:
-        for table in (closes_outbox, projections):
+        for table in (closes_outbox, log_gap_rows, projections):
             connection.execute(delete(table).where(table.c.projection == projection))
 
 

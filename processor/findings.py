@@ -38,6 +38,9 @@ FINDING_CODES: Final = (
     "missing_param",
 )
 
+LOG_GAP: Final = "log_gap"
+"""No fault of the client, and no event brings it: the log lost records (docs/rules.md)."""
+
 
 def find(state: SessionState, code: str, ts: int, detail: str) -> None:
     """Counts a finding; the first of its code gives `first_ts` and the detail."""

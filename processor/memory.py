@@ -15,7 +15,7 @@ from processor.projection import ClosedSession, Restored
 from processor.quiet import offset_of
 from processor.snapshot import dump, load
 from processor.source import Close
-from processor.sql_rows import AfterCloseWrite, PartitionBatch, SessionWrite
+from processor.sql_rows import AfterCloseWrite, Gap, PartitionBatch, SessionWrite
 from processor.state import SessionState
 from processor.step import (
     DeadLetter,
@@ -24,6 +24,7 @@ from processor.step import (
     closed_marker,
     due_at,
     fold_records,
+    note_gap,
     tick,
 )
 from processor.summarize import settle, summarize
@@ -84,6 +85,7 @@ class PartitionMemory:
         self._dead_letters: list[DeadLetter] = []
         self._judged: deque[bool] = deque(maxlen=JUDGED_RECORDS)
         self._dirty = False
+        self._gap: Gap | None = None
         self._due = DueTimes(self._due_at)
         for session in restored.live:
             self._due.set(session.session_id, session.due_at)
@@ -150,6 +152,23 @@ class PartitionMemory:
             self.next_offset = next_offset
             self._dirty = True
 
+    def accept_gap(self, start_offset: int, now_ms: int) -> Gap:
+        """Goes on at `start_offset`. Every live session may have lost events: it gets a finding,
+        in the checkpoint that writes down the gap."""
+        ids = list(self._stored)
+        gap = Gap(self.next_offset, start_offset - 1, len(ids), self.tick, now_ms)
+        for session_id in ids:
+            self._wake(session_id)
+        partition = self.claim.partition
+        note_gap(
+            (self._states[session_id] for session_id in ids),
+            f"records {gap.first_offset} to {gap.last_offset} of partition {partition} are gone",
+        )
+        self._changed.update(ids)
+        self._gap = gap
+        self.move_on(start_offset)
+        return gap
+
     def tick_to(self, until: int, sessions_max: int) -> bool:
         """Ticks what is due at `until`, at most about `sessions_max` sessions; False if there are
         more: then it has ticked with an earlier T, and is to be called again after a checkpoint.
@@ -193,6 +212,7 @@ class PartitionMemory:
             after_closes,
             self._dead_letters,
             closes if self._rules.is_live else [],
+            self._gap,
         )
 
     def written(self, claim: Claim, batch: PartitionBatch) -> None:
@@ -209,6 +229,7 @@ class PartitionMemory:
         self._closed.clear()
         self._changed.clear()
         self._dead_letters = []
+        self._gap = None
         self.events_since_checkpoint = 0
         self.dead_letter_bytes = 0
         self._dirty = False

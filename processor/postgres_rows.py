@@ -56,6 +56,7 @@ from processor.sql_rows import (
     SessionWrite,
     delete_gone,
     update_after_closes,
+    write_gaps,
 )
 from processor.step import DeadLetter
 
@@ -177,6 +178,7 @@ def stage(
     staged.copy(_CLOSED, _last(w for w in sessions if w.summary.final), _closed_row)
     staged.copy(_LETTERS, [*_letters(batches)], lambda letter: _letter_row(topic, letter))
     staged.copy(_CLOSES, [*_closes(batches)], list)
+    write_gaps(connection, projection, batches)
     return partial(staged.put_in_place, sessions, after_closes)
 
 

@@ -43,6 +43,7 @@ PROCESSOR_METRICS: Final = (
     Metric(f"{_PREFIX}late_events_total", "counter", (), "Events that came too late to wait."),
     Metric(f"{_PREFIX}duplicate_events_total", "counter", (), "Exact repeats, dropped."),
     Metric(f"{_PREFIX}dead_letters_total", "counter", (), "Records that break the contract."),
+    Metric(f"{_PREFIX}lost_offsets_total", "counter", (), "Offsets in gaps that were accepted."),
     Metric(f"{_PREFIX}sessions_closed_total", "counter", ("reason",), "Sessions closed for good."),
     Metric(f"{_PREFIX}closes_published_total", "counter", (), "Closes told to the collectors."),
     Metric(f"{_PREFIX}claims_lost_total", "counter", (), "Partitions that another owner claimed."),
@@ -82,6 +83,7 @@ class ProcessorMetrics:
         self.late_events = self._counter("late_events_total")
         self.duplicate_events = self._counter("duplicate_events_total")
         self.dead_letters = self._counter("dead_letters_total")
+        self.lost_offsets = self._counter("lost_offsets_total")
         self.sessions_closed = self._counter("sessions_closed_total")
         self.closes_published = self._counter("closes_published_total")
         self.claims_lost = self._counter("claims_lost_total")

@@ -54,6 +54,7 @@ class RunnerSettings:
     backoff_max_s: float = 5.0
     standby_s: float = 5.0
     trim_interval_s: float = 10.0
+    accepts_gaps: bool = False
 
 
 class Clocks(NamedTuple):
@@ -229,18 +230,33 @@ class Runner:
         end_offset = source.end_offset(partition)
         if restored.next_offset > end_offset:
             raise BeyondLogError(name, partition, restored.next_offset, end_offset)
+        accepts_bad_records = self._settings.accepts_bad_records
+        memory = PartitionMemory(claim, restored, accepts_bad_records=accepts_bad_records)
         if restored.next_offset < start_offset:
-            raise LogGapError(name, partition, restored.next_offset, start_offset)
-        source.seek(partition, restored.next_offset)
+            self._cross_gap(memory, start_offset)
+        source.seek(partition, memory.next_offset)
         logger.info(
             "processor_claimed_partition",
             partition=partition,
             owner=claim.owner,
-            next_offset=restored.next_offset,
+            next_offset=memory.next_offset,
             live_sessions=len(restored.live),
         )
-        return PartitionMemory(
-            claim, restored, accepts_bad_records=self._settings.accepts_bad_records
+        return memory
+
+    def _cross_gap(self, memory: PartitionMemory, start_offset: int) -> None:
+        """Errors: `LogGapError`, unless gaps are accepted."""
+        partition = memory.claim.partition
+        if not self._settings.accepts_gaps:
+            name = self._source.name()
+            raise LogGapError(name, partition, memory.next_offset, start_offset)
+        gap = memory.accept_gap(start_offset, self._clocks.now_ms())
+        logger.warning(
+            "processor_accepted_gap",
+            partition=partition,
+            first_offset=gap.first_offset,
+            last_offset=gap.last_offset,
+            live_sessions=gap.session_count,
         )
 
     # --- fold -----------------------------------------------------------------------------------
@@ -332,6 +348,8 @@ class Runner:
         logger.warning("processor_lost_claim", partition=partition)
 
     def _count(self, batch: PartitionBatch) -> None:
+        if batch.gap is not None:
+            self._metrics.lost_offsets.inc(batch.gap.last_offset + 1 - batch.gap.first_offset)
         self._closes_waiting = self._closes_waiting or bool(batch.closes)
         for write in batch.sessions:
             if write.summary.final:

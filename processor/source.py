@@ -113,8 +113,8 @@ class LogGapError(Exception):
         return (
             f"log {self.log} starts at offset {self.start_offset} of partition {self.partition}, "
             f"but the database has read only to {self.next_offset}: records {self.next_offset} to "
-            f"{self.start_offset - 1} are gone; restore the log from a backup, or start with an "
-            "empty database to have it filled from what is left"
+            f"{self.start_offset - 1} are gone; restore the log from a backup, start with an empty "
+            "database to have it filled from what is left, or go on without them by --accept-gap"
         )
 
 

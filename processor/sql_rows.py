@@ -30,6 +30,7 @@ from models.tables import (
     closes_outbox,
     dead_letters,
     finding_rows,
+    log_gap_rows,
     session_starts,
     sessions_closed,
     sessions_live,
@@ -63,6 +64,20 @@ class AfterCloseWrite(NamedTuple):
     finding_count: int
 
 
+class Gap(NamedTuple):
+    """Records that were gone before they were read, and that an operator accepted so.
+
+    `session_count`: sessions that were live then. `read_until`: what had arrived before that (ms)
+    was read. `accepted_at`: ms.
+    """
+
+    first_offset: int
+    last_offset: int
+    session_count: int
+    read_until: int | None
+    accepted_at: int
+
+
 class PartitionBatch(NamedTuple):
     """All that one partition gives to a checkpoint."""
 
@@ -73,6 +88,7 @@ class PartitionBatch(NamedTuple):
     after_closes: Sequence[AfterCloseWrite]
     dead_letters: Sequence[DeadLetter]
     closes: Sequence[Close]
+    gap: Gap | None = None
 
 
 def stage(
@@ -96,6 +112,7 @@ def _write_rows(
     letters = [letter for batch in batches for letter in batch.dead_letters]
     _run(connection, _upsert(dead_letters), _letter_rows(projection, topic, letters))
     _run(connection, insert(closes_outbox), _close_rows(projection, batches))
+    write_gaps(connection, projection, batches)
 
 
 def _run(connection: Connection, statement: Insert | Update | Delete, rows: Rows) -> None:
@@ -127,6 +144,16 @@ def read_live(
     )
     rows = connection.execute(query, execution_options={"yield_per": 1_000})
     return ((row.session_id, row.state, row.due_at) for row in rows)
+
+
+def write_gaps(connection: Connection, projection: int, batches: Iterable[PartitionBatch]) -> None:
+    """The gaps before which batches begin."""
+    rows = [
+        {"projection": projection, "log_partition": batch.claim.partition, **batch.gap._asdict()}
+        for batch in batches
+        if batch.gap is not None
+    ]
+    _run(connection, insert(log_gap_rows), rows)
 
 
 def delete_gone(connection: Connection, projection: int, sessions: Iterable[SessionWrite]) -> None:

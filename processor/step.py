@@ -14,11 +14,12 @@ from models.avro import UndecodableRecord, decode
 from models.limits import REORDER_WINDOW_MS
 from models.policy import Policy
 from models.records import LogRecord, Record
-from processor.quiet import pass_quietly, written_back
+from processor.findings import LOG_GAP, find
+from processor.quiet import pass_quietly, write_back, written_back
 from processor.session import arrive, end_of_list, limit_at
 from processor.session import tick as tick_session
 from processor.state import SessionState
-from processor.things import Closing
+from processor.things import NEVER, Closing
 
 _SLICE: Final = 64
 """Sessions whose quiet rows lie in the processor's cache together."""
@@ -144,6 +145,14 @@ def due_at(state: SessionState, *, is_closed: bool) -> int:
     if waiting:
         return min(event.received_at for event in waiting) + REORDER_WINDOW_MS + 1
     return limit_at(state) + 1
+
+
+def note_gap(states: Iterable[SessionState], detail: str) -> None:
+    """Events of these sessions may be gone: the log lost records before they were folded."""
+    for state in states:
+        write_back(state)
+        known_ts = state.arrival_clock if state.clock == NEVER else state.clock
+        find(state, LOG_GAP, known_ts, detail)
 
 
 def closed_marker(

@@ -24,7 +24,7 @@ from processor.database import open_database
 from processor.projection import ensure_live_projection
 from tests.commands.processes import PATIENCE_S, ROOT, environment
 from tests.contract.projection_contract import T0
-from tests.migrations.test_views import COLUMNS, REPORTS, queries
+from tests.migrations.test_views import COLUMNS, OF_NO_SESSION, queries
 from tests.postgres import admin, plain
 from tests.servers import PostgresServer
 
@@ -249,7 +249,7 @@ def test_a_role_that_may_not_make_the_reader_is_told_what_to_do(
 
 def test_one_session_is_found_by_an_index(postgres_engine: Engine) -> None:
     ensure_live_projection(postgres_engine, Policy(), T0)
-    wanted = {"session_id": [*COLUMNS.keys() - REPORTS], "content_id": ["sessions"]}
+    wanted = {"session_id": [*COLUMNS.keys() - OF_NO_SESSION], "content_id": ["sessions"]}
     with postgres_engine.connect() as connection:
         connection.execute(text("SET enable_seqscan = off"))  # the tables are empty
         for column, views in wanted.items():
