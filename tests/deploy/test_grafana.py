@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.deploy.files import DEPLOY, compose
-from tests.deploy.roles import READER, Roles
+from tests.deploy.roles import READER, Filled
 from tests.deploy.scraped import OF_OTHERS, names_in
 from tests.deploy.test_prometheus import promtool
 
@@ -71,7 +71,7 @@ class Range(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def reader(roles: Roles) -> Iterator[psycopg.Connection]:
+def reader(roles: Filled) -> Iterator[psycopg.Connection]:
     with roles.connected(READER) as connection:
         yield connection
 

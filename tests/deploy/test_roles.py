@@ -5,11 +5,11 @@ import pytest
 
 from migrations.postgres import _READER_SETTINGS
 from tests.commands.processes import Cli
-from tests.deploy.roles import OWNER, PROCESSOR, READER, Roles
+from tests.deploy.roles import OWNER, PROCESSOR, READER, Filled
 from tests.golden.loading import load_golden
 
 
-def test_each_role_does_its_work(roles: Roles) -> None:
+def test_each_role_does_its_work(roles: Filled) -> None:
     assert not [line for line in roles.lines if "processor_retrying" in line]
     with roles.connected(READER) as connection:
         rows = connection.execute("SELECT session_id, content_ms FROM sessions").fetchall()
@@ -37,14 +37,14 @@ def test_each_role_does_its_work(roles: Roles) -> None:
         (READER, "CREATE TEMPORARY TABLE more (a int)"),
     ],
 )
-def test_no_role_does_more(roles: Roles, role: str, statement: str) -> None:
+def test_no_role_does_more(roles: Filled, role: str, statement: str) -> None:
     with roles.connected(role) as connection:
         connection.execute("SET default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement.encode())
 
 
-def test_readers_have_the_bounds_that_migrate_gives(roles: Roles) -> None:
+def test_readers_have_the_bounds_that_migrate_gives(roles: Filled) -> None:
     with roles.connected(READER) as connection:
         for name, value in _READER_SETTINGS.items():
             row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
