@@ -29,18 +29,23 @@ _EDITIONS: Final = 20
 """So many contents are made of each one of the simulated library."""
 _READER: Final = RequestReader("standard")
 _DELAY_MS_MAX: Final = 300
+_LATE_EACH: Final = 20
+_LATE_MS: Final = 180_000
 
 Arrived = tuple[int, bytes, bytes]
 """Arrival time, key, value of a record."""
 
 
 def write_crowd(engine: Engine, seed: int, count: int, start_ms: int, spread_ms: int) -> int:
-    """Writes `count` sessions that begin within `spread_ms` of `start_ms`, as they are at its end:
-    those that began last are live. Returns the live projection's number."""
+    """Writes `count` sessions that begin within `spread_ms` of `start_ms`, as they are at its end.
+    Every twentieth begins within its last three minutes, so that some are live. Returns the live
+    projection's number."""
     chance = Random(seed)
     ids = session_ids(chance, count)
     until_ms = start_ms + spread_ms
     begins = [start_ms + chance.randrange(spread_ms) for _ in ids]
+    for number in range(0, count, _LATE_EACH):
+        begins[number] = until_ms - chance.randrange(_LATE_MS)
     records = chain.from_iterable(map(_records, repeat(chance), range(count), ids, begins))
     arrived = sorted((r for r in records if r[0] < until_ms), key=itemgetter(0))
     log = [LogRecord(0, offset, *record) for offset, record in enumerate(arrived, 1)]

@@ -3,7 +3,7 @@
 Only for tests.
 """
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
@@ -12,7 +12,8 @@ Read = list[tuple[Any, ...]]
 
 
 def read(engine: Engine, query: str, *settings: str) -> Read:
-    """The rows of a query; days as texts, on either database. `settings`: statements before it."""
+    """The rows of a query; days and instants (UTC) as texts, on either database. `settings`:
+    statements before it."""
     with engine.connect() as connection:
         for setting in settings:
             connection.execute(text(setting))
@@ -30,4 +31,6 @@ def read_on(connection: Connection, query: str) -> Read:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     return value.isoformat() if isinstance(value, date) else value
