@@ -49,9 +49,9 @@ def queries(kind: str) -> Iterator[Query]:
                     yield Query(name, panel["title"], kind, target)
 
 
-def variables(board: str) -> dict[str, str]:
-    """The variables of a dashboard: the query of each one's values."""
-    return {v["name"]: v["query"] for v in BOARDS[board]["templating"]["list"]}
+def variables(board: str) -> dict[str, dict[str, Any]]:
+    """The variables of a dashboard by name."""
+    return {v["name"]: v for v in BOARDS[board]["templating"]["list"]}
 
 
 class Range(NamedTuple):
@@ -84,24 +84,26 @@ def shown(reader: psycopg.Connection) -> Range:
     return Range(*(at.strftime("%Y-%m-%dT%H:%M:%S.%fZ") for at in row))
 
 
-def completed(query: Query, reader: psycopg.Connection, shown: Range) -> str:
-    """The statement that the database gets when all values of all variables are chosen."""
+def completed(query: Query, reader: psycopg.Connection, shown: Range, *, each: bool) -> str:
+    """The statement that the database gets when All is chosen, or each value that there is."""
     text = shown.expanded(query.text)
-    for name, values in variables(query.board).items():
-        rows = reader.execute(shown.expanded(values).encode()).fetchall()
+    for name, variable in variables(query.board).items():
+        rows = reader.execute(shown.expanded(variable["query"]).encode()).fetchall()
         assert rows, (query.board, name)
         literals = ", ".join("'" + row[0].replace("'", "''") + "'" for row in rows)
-        text = text.replace(f"${{{name}:sqlstring}}", literals)
+        text = text.replace(f"${{{name}:sqlstring}}", literals if each else variable["allValue"])
     assert "$" not in text
     return text
 
 
 @pytest.mark.parametrize("query", [*queries(POSTGRES)], ids=lambda q: f"{q.board}: {q.panel}")
 def test_every_statement_gives_rows(query: Query, reader: psycopg.Connection, shown: Range) -> None:
-    cursor = reader.execute(completed(query, reader, shown).encode())
+    cursor = reader.execute(completed(query, reader, shown, each=True).encode())
     names = [column.name for column in cursor.description or ()]
     rows = cursor.fetchall()
     assert rows
+    every = reader.execute(completed(query, reader, shown, each=False).encode()).fetchall()
+    assert sorted(map(str, every)) == sorted(map(str, rows))
     assert len(names) == len(set(names))
     if query.target["format"] == "time_series":
         assert names[0] == "time"
@@ -127,7 +129,7 @@ def test_totals_are_those_of_the_sessions(
     board: str, panel: str, figure: str, reader: psycopg.Connection, shown: Range
 ) -> None:
     (query,) = (q for q in queries(POSTGRES) if (q.board, q.panel) == (board, panel))
-    (total,) = reader.execute(completed(query, reader, shown).encode()).fetchone() or ()
+    (total,) = reader.execute(completed(query, reader, shown, each=False).encode()).fetchone() or ()
     text = f"SELECT {figure} FROM sessions WHERE started_at IS NOT NULL"  # noqa: S608 - ours
     assert (total,) == reader.execute(text.encode()).fetchone()
 
