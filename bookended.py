@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "promote": "Makes a candidate the live projection.",
     "rollback": "Takes the last promotion back.",
     "migrate": "Brings log and database to this release's schema.",
+    "verify": "Compares every session's totals with the sums of its rows.",
     "schema": "Prints the Avro schema of the log's records.",
     "dead-letters": "Shows, replays or drops records that break the contract.",
     "local": "Starts and stops a real Kafka and PostgreSQL on this machine.",

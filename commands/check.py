@@ -38,6 +38,7 @@ from commands.schema import Printing
 from commands.settings import Checking, Common, Demonstrating, ProcessingAlone, Simulating
 from commands.storage import must_be_writable, storage_failure
 from commands.tables import stdout, table
+from commands.verify import Verifying
 from ingest.sids import load_key_file
 from migrations import head
 from models.kafka_log import KafkaLog
@@ -57,6 +58,7 @@ ALL_SETTINGS: Final[tuple[type[Common], ...]] = (
     ProcessingAlone,
     Demonstrating,
     Simulating,
+    Verifying,
     Printing,
     Listing,
     Replaying,

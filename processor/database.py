@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from processor.postgres_engine import (
@@ -147,6 +147,17 @@ def reading(engine: Engine) -> Iterator[Connection]:
     `DatabaseAwayError`."""
     with telling(engine), engine.connect() as connection:
         yield connection.execution_options(**{_BEGIN: "BEGIN"})
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """Reads that take no lock, all of one snapshot, however long they take. Errors:
+    `DatabaseAwayError`."""
+    with reading(engine) as connection:
+        if is_postgres(engine):
+            connection.execution_options(isolation_level="REPEATABLE READ")
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+        yield connection
 
 
 @contextmanager

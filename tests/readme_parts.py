@@ -36,6 +36,7 @@ from commands.settings import (
     Running,
     Simulating,
 )
+from commands.verify import Verifying
 from tests.documents import ROOT, read
 
 README: Final = ROOT / "README.md"
@@ -49,6 +50,7 @@ TAKEN_BY: Final[dict[str, type[Common]]] = {
     "migrate": Migrating,
     "demo": Demonstrating,
     "simulate": Simulating,
+    "verify": Verifying,
     "schema": Printing,
     "dead-letters list": Listing,
     "dead-letters replay": Replaying,

@@ -23,6 +23,7 @@ from commands.settings import (
     Running,
     Simulating,
 )
+from commands.verify import Verifying
 from processor.source import LogAwayError
 from tests.commands.processes import Cli
 
@@ -33,6 +34,7 @@ SETTINGS: dict[str, type[Common]] = {
     "process": ProcessingAlone,
     "simulate": Simulating,
     "migrate": Migrating,
+    "verify": Verifying,
     "schema": Printing,
     "dead-letters list": Listing,
     "dead-letters replay": Replaying,

@@ -1,0 +1,114 @@
+"""`bookended verify`: whether every session's totals are the sums of its rows.
+
+Beside the record's way; changes nothing and never waits for a processor that writes. Imports the
+composition root.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Final
+
+import click
+from pydantic import Field
+from sqlalchemy import Connection
+
+from commands.database import check_database, database
+from commands.errors import EXIT_FAILED, Failure
+from commands.logs import configure
+from commands.options import takes
+from commands.settings import ENV_PREFIX, Stored
+from commands.storage import touching
+from commands.tables import facts, stdout
+from commands.verifying import Counted, Difference, count, differences
+from processor.database import snapshot
+
+SHOWN_MAX: Final = 1_000
+"""Differences that are shown; all are counted."""
+
+
+class Verifying(Stored):
+    """The comparison."""
+
+    json_output: bool = Field(
+        False,
+        description="Print one JSON object instead of tables.",
+        validation_alias=f"{ENV_PREFIX}JSON",
+    )
+
+
+@takes(Verifying)
+def command(settings: Verifying) -> None:
+    """Compares every session's totals with the sums of its rows: spans, ads, breaks, chapters.
+
+    Looks at one snapshot of all sessions that readers see, live ones too; processors may write
+    meanwhile. Changes nothing. Exits 1 when a figure differs.
+    """
+    configure(settings.log_level, settings.log_format)
+    with _snapshot_of(settings) as connection:
+        counted = count(connection)
+        found = differences(connection)
+        shown = [*islice(found, SHOWN_MAX)]
+        total = len(shown) + sum(1 for _ in found)
+    if settings.json_output:
+        print(json.dumps(_as_json(counted, shown, total)))
+    else:
+        _show(counted, shown, total)
+    if total:
+        raise click.exceptions.Exit(EXIT_FAILED)
+
+
+@contextmanager
+def _snapshot_of(settings: Verifying) -> Iterator[Connection]:
+    """Errors: `Failure`."""
+    if not settings.is_database_embedded:
+        with database(settings, read_only=True) as engine:
+            check_database(settings, engine)
+            with snapshot(engine) as connection:
+                yield connection
+        return
+    path = settings.database_path
+    if not path.is_file():
+        raise Failure(
+            f"database {path}: there is no such file", "Give the right --data or --database."
+        )
+    with touching("database", path), database(settings, read_only=True) as engine:
+        check_database(settings, engine)
+        with snapshot(engine) as connection:
+            yield connection
+
+
+def _as_json(counted: Counted, shown: list[Difference], total: int) -> dict[str, Any]:
+    return {
+        "checked": counted._asdict(),
+        "difference_count": total,
+        "differences": [difference._asdict() for difference in shown],
+    }
+
+
+def _show(counted: Counted, shown: list[Difference], total: int) -> None:
+    console = stdout()
+    console.print(
+        facts(
+            {
+                "sessions": f"{counted.sessions:,}, {counted.live_sessions:,} of them live",
+                "spans": f"{counted.spans:,}",
+                "ads": f"{counted.ads:,} in {counted.ad_breaks:,} breaks and outside",
+                "chapters": f"{counted.chapters:,}",
+            }
+        )
+    )
+    if counted.too_many:
+        console.print(
+            f"{counted.too_many:,} sessions have more rows than are kept (finding too_many_rows): "
+            "their totals may be more than the sums of their rows, and were only looked at for less"
+        )
+    if not total:
+        console.print("every total is the sum of its rows")
+        return
+    for session_id, row, column, value, rows_give in shown:
+        click.echo(f"{session_id}  {row}: {column} is {value}, its rows give {rows_give}")
+    if total > len(shown):
+        click.echo(f"and {total - len(shown):,} more")
+    click.echo(f'{total:,} figures differ; what to do: docs/operations.md "Verify"')
