@@ -157,7 +157,8 @@ def test_the_crowd_is_worth_reporting_on(engine: Engine, crowd: duckdb.DuckDBPyC
     """It has what the reports tell apart."""
     for condition in (
         "status = 'live'", "dropped_before_start", "completed", "unbookended_ad_ms > 0",
-        "content_length_s IS NULL OR content_type <> 'VOD'", "started_at::DATE <> last_event_at::DATE",
+        "content_length_s IS NULL OR content_type <> 'VOD'",
+        "started_at::DATE <> last_event_at::DATE",
     ):  # fmt: skip
         found = crowd.execute(f"SELECT count(*) FROM sessions WHERE {condition}")  # noqa: S608
         assert found.fetchone() != (0,), condition
