@@ -1,12 +1,17 @@
 """deploy/postgres/roles.sql: each role can do its part of the work, and nothing else."""
 
+import os
+from pathlib import Path
+
 import psycopg
 import pytest
 
 from migrations.postgres import _READER_SETTINGS
-from tests.commands.processes import Cli
-from tests.deploy.roles import OWNER, PROCESSOR, READER, Filled
+from tests.commands.processes import Cli, Server
+from tests.commands.test_http_to_sql import GOLDEN, listening, play_golden
+from tests.deploy.roles import OWNER, PROCESSOR, READER, Filled, new_database
 from tests.golden.loading import load_golden
+from tests.servers import PostgresServer
 
 
 def test_each_role_does_its_work(roles: Filled) -> None:
@@ -18,6 +23,30 @@ def test_each_role_does_its_work(roles: Filled) -> None:
         for name, session_id in roles.ids.items()
     }
     assert Cli(roles.directory)("check", **roles.settings(PROCESSOR)).returncode == 0
+
+
+def test_new_rules_are_the_owners_work_and_the_processor_goes_on(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    with new_database(postgres, f"rebuilt_{os.getpid()}") as url:
+        roles = Filled(url, tmp_path)
+        cli = Cli(tmp_path)
+        refused = cli("rebuild", "--jobs", "1", **roles.settings(PROCESSOR))
+        assert refused.returncode == 1
+        assert "permission denied" in refused.stderr
+        for command in (("rebuild", "--jobs", "1"), ("promote", "2")):
+            done = cli(*command, **roles.settings(OWNER))
+            assert done.returncode == 0, done.stderr
+        server = Server(tmp_path, ("run", "--listen", "127.0.0.1:0"), roles.settings(PROCESSOR))
+        try:
+            added = play_golden(listening(server), GOLDEN[0])
+            assert server.stop() == 0, server.lines
+        finally:
+            server.end()
+        with roles.connected(READER) as connection:
+            rows = connection.execute("SELECT session_id, content_ms FROM sessions").fetchall()
+        ids = [*roles.ids.items(), (GOLDEN[0], added)]
+        assert dict(rows) == {sid: load_golden(name).expected["content_ms"] for name, sid in ids}
 
 
 @pytest.mark.parametrize(
