@@ -36,6 +36,14 @@ GOALS: Final = {
     ],
     "end-to-end": ["request to SQL row, p99"],
     "postgres": [],
+    "reports": [
+        "content_daily, a day, PostgreSQL",
+        "ad_daily, a day, PostgreSQL",
+        "quality_daily, a day, PostgreSQL",
+        "findings_daily, a day, PostgreSQL",
+        "audience_minute, a day, PostgreSQL",
+        "retention, a day, PostgreSQL",
+    ],
 }
 
 

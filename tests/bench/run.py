@@ -21,6 +21,7 @@ BENCHES: Final = {
     "collector": "requests a second, against an empty ASGI app",
     "end-to-end": "from a request to its SQL row",
     "postgres": "a checkpoint's cost a session, on PostgreSQL and SQLite",
+    "reports": "a day of each report, among a million sessions",
 }
 """In the order in which they run; each is a module `<name>_bench` with a function `bench`."""
 

@@ -1,0 +1,96 @@
+"""A month of sessions in a database: a crowd that the real rules folded, copied over the days.
+
+The sessions of one slot are simulated, folded and written; the server then copies the closed ones
+30 days long, with ids, visitors and times of their own, in the order in which a processor writes.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlalchemy import Column, Connection, Engine, Table, text
+
+from models.partitions import partition_of
+from models.tables import (
+    ad_break_rows,
+    ad_rows,
+    finding_rows,
+    session_starts,
+    sessions_closed,
+    span_rows,
+)
+from models.tables_types import Instant
+from processor.postgres_engine import is_postgres
+from tests.reports.crowd import write_crowd
+
+DAYS: Final = 30
+DAY_MS: Final = 86_400_000
+START_MS: Final = 1_772_323_200_000  # 1 March 2026
+_TABLES: Final = (
+    session_starts,
+    span_rows,
+    ad_break_rows,
+    ad_rows,
+    finding_rows,
+    sessions_closed,
+)
+_VISITORS: Final = 0.3  # a session: many come again
+
+
+def fill(engine: Engine, sessions: int, slots: int, tell: Callable[[str], None]) -> None:
+    """Writes about so many sessions over 30 days of `slots` slots, from `START_MS` on."""
+    slot_ms = DAY_MS // slots
+    tell("simulating one slot")
+    number = write_crowd(engine, 1, sessions // (DAYS * slots), START_MS - slot_ms, slot_ms)
+    visitors = int(sessions * _VISITORS)
+    with engine.begin() as connection:
+        _prepare(connection)
+        if is_postgres(engine):  # what is read is the same, and nobody needs it after a crash
+            for table in _TABLES:
+                connection.execute(text(f"ALTER TABLE {partition_of(table, number)} SET UNLOGGED"))
+        connection.execute(
+            text("CREATE TEMPORARY TABLE slot AS SELECT session_id FROM sessions_closed")
+        )
+        for day in range(DAYS):
+            tell(f"copying it to day {day + 1} of {DAYS}")
+            for table in _TABLES:
+                values = [_copied(connection, column, slot_ms, visitors) for column in table.c]
+                connection.execute(_copying(table, values, day * slots + 1, (day + 1) * slots))
+    tell("analysing")
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        _prepare(connection)
+        connection.execute(text("VACUUM ANALYZE" if is_postgres(engine) else "ANALYZE"))
+
+
+def _prepare(connection: Connection) -> None:
+    if is_postgres(connection):
+        connection.execute(text("SET statement_timeout = 0"))
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.create_function("md5", 1, lambda t: hashlib.md5(t.encode()).hexdigest())  # noqa: S324
+    driver.create_function("hashtext", 1, lambda t: hash(t) % 2**31)
+
+
+def _copied(connection: Connection, column: Column[Any], slot_ms: int, visitors: int) -> str:
+    """The column's value in copy `k` of a row `s`, in SQL."""
+    name = f's."{column.name}"'
+    if column.name == "session_id":
+        return "md5(s.session_id || k) || md5(k || s.session_id)"
+    if column.name == "visitor_id":
+        return f"'visitor-' || abs(hashtext(s.session_id || k)) % {visitors:d}"
+    if not isinstance(column.type, Instant):
+        return name
+    if is_postgres(connection):
+        return f"{name} + k * interval '{slot_ms:d} milliseconds'"
+    return f"strftime('%Y-%m-%d %H:%M:%f', {name}, (k * {slot_ms // 1000:d}) || ' seconds')"
+
+
+def _copying(table: Table, values: list[str], first: int, last: int) -> Any:
+    names = ", ".join(f'"{column.name}"' for column in table.c)
+    return text(
+        f"INSERT INTO {table.name} ({names}) "  # noqa: S608 - the names are our own
+        "WITH RECURSIVE copies(k) AS"
+        f" (SELECT {first:d} UNION ALL SELECT k + 1 FROM copies WHERE k < {last:d}) "
+        f"SELECT {', '.join(values)} FROM copies CROSS JOIN slot"
+        f" JOIN {table.name} s ON s.session_id = slot.session_id ORDER BY k"
+    )
