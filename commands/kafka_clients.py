@@ -16,8 +16,10 @@ from ingest.kafka_python import KafkaPythonBrokers
 from ingest.kafka_python_topic import KafkaPythonTopic
 from models.kafka_log import KafkaLog
 from models.placement import Placement
+from processor.group import Membership
 from processor.kafka_closes import KafkaCloses as KafkaPythonCloses
-from processor.source import ClosesSink
+from processor.kafka_source import KafkaSource
+from processor.source import ClosesSink, Source
 
 
 class ClosingSink(ClosesSink, Protocol):
@@ -58,6 +60,14 @@ def closes_reader(log: KafkaLog) -> KafkaCloses:
         return KafkaCloses(log, lambda: KafkaPythonTopic(log, log.closes_topic))
     reader = _on_librdkafka("ingest.librdkafka_topic").LibrdkafkaTopic
     return KafkaCloses(log, lambda: reader(log, log.closes_topic))
+
+
+def kafka_source(log: KafkaLog, membership: Membership) -> Source:
+    """Errors: `Failure` when the client is not installed; those of the source."""
+    if log.client == "kafka-python":
+        return KafkaSource(log, membership)
+    made: Source = _on_librdkafka("processor.librdkafka_source").LibrdkafkaSource(log, membership)
+    return made
 
 
 def closes_sink(log: KafkaLog) -> ClosingSink:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import Final, NamedTuple
 
 from commands.errors import Failure
-from commands.kafka_clients import check_client, closes_sink
+from commands.kafka_clients import check_client, closes_sink, kafka_source
 from commands.kafka_topics import faults_of_topics
 from commands.locks import sole
 from commands.settings import Logged, Placed, Processing
@@ -19,7 +19,6 @@ from models.kafka_log import KafkaLog
 from processor.embedded_source import EmbeddedCloses, EmbeddedSource, LogRetention
 from processor.group import Membership
 from processor.kafka_reader import KafkaReader
-from processor.kafka_source import KafkaSource
 from processor.source import ClosesSink, Source
 
 HEARTBEATS_A_SESSION: Final = 10
@@ -95,7 +94,7 @@ def _in_kafka(kafka: KafkaLog, settings: Processing, stack: ExitStack) -> Proces
         session_timeout_ms=timeout_ms,
         heartbeat_interval_ms=timeout_ms // HEARTBEATS_A_SESSION,
     )
-    source = stack.enter_context(closing(KafkaSource(kafka, membership)))
+    source = stack.enter_context(closing(kafka_source(kafka, membership)))
     return ProcessorLog(source, stack.enter_context(closing(closes_sink(kafka))), None)
 
 

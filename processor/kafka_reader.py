@@ -16,7 +16,8 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from models.kafka_log import MESSAGE_BYTES_MAX, KafkaLog
 from models.records import LogRecord
-from processor.kafka_source import FETCH_BYTES_MAX, connection_of, log_id_of
+from processor.group_source import FETCH_BYTES_MAX
+from processor.kafka_source import connection_of, log_id_of
 from processor.source import LogAwayError, LogGapError
 
 _ASKED_WITHIN_MS: Final = 5_000

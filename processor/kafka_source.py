@@ -1,9 +1,7 @@
-"""The reading side of a log in Kafka, on kafka-python: a consumer group for assignment only.
+"""The source over a topic in Kafka on kafka-python.
 
-On the record's way: what the collectors' producers wrote -> `processor.step`. Which partitions are
-ours is the group's say; where to read on from is the projection's, never Kafka's. kafka-python
-tells of a rebalance on its own thread: that only raises the partition's generation, and a partition
-whose generation is not the one it was sought in gives no records. Imports `models` and `source`.
+On the record's way: see `group_source`. kafka-python tells of a rebalance on its own thread: that
+only raises the partition's generation. Imports `models` and its neighbours only.
 """
 
 import contextlib
@@ -33,18 +31,19 @@ from kafka.errors import (
     UnknownMemberIdError,
 )
 
+from models.kafka_clients import kafka_python_settings
 from models.kafka_log import MESSAGE_BYTES_MAX, KafkaLog
 from models.records import LogRecord
 from processor.group import InstanceTakenError, Membership
+from processor.group_source import FETCH_BYTES_MAX, GroupSource, Which
 from processor.source import LogAwayError, LogMissingError
 
-FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
 _ASKED_WITHIN_MS: Final = 5_000
 _CONFIRMED_WITHIN_MS: Final = 2_000
-_HINT_INTERVAL_S: Final = 5.0
-_OUT_OF_RANGE: Final = -1
-"""A generation that no partition has: it is to be claimed and sought anew."""
-
+_OFFSETS: Final[dict[Which, OffsetSpec]] = {
+    "earliest": OffsetSpec.EARLIEST,
+    "latest": OffsetSpec.LATEST,
+}
 _NO_MEMBER_NOW: Final = (
     CommitFailedError,
     IllegalGenerationError,
@@ -78,16 +77,6 @@ class _Generations(ConsumerRebalanceListener):  # type: ignore[misc]
         self._raise(lost)
 
 
-class _Open:
-    """A partition that was sought: since which generation, and the offset wanted next."""
-
-    __slots__ = ("generation", "next_offset")
-
-    def __init__(self, generation: int, next_offset: int) -> None:
-        self.generation = generation
-        self.next_offset = next_offset
-
-
 class _Trouble:
     """How long something has been wrong."""
 
@@ -104,19 +93,13 @@ class _Trouble:
         return now - self._since
 
 
-class KafkaSource:
-    """`Source` over a topic in Kafka."""
+class KafkaSource(GroupSource):
+    """`Source` over a topic in Kafka, on kafka-python."""
 
     def __init__(self, log: KafkaLog, membership: Membership | None = None) -> None:
         """Errors: `LogAwayError`, `LogMissingError`."""
-        self._kafka = log
-        self._name = str(log)
+        super().__init__(log, membership or Membership())
         self._generations = _Generations()
-        self._open: dict[int, _Open] = {}
-        self._doubted: set[int] = set()
-        self._hints: dict[int, int] = {}
-        self._hint_at = 0.0
-        self._membership = membership or Membership()
         self._unsettled, self._silent = _Trouble(), _Trouble()
         with self._faults(), ExitStack() as opened:
             self._admin = opened.enter_context(closing(KafkaAdminClient(**connection_of(log))))
@@ -135,52 +118,14 @@ class KafkaSource:
             raise
         return consumer
 
-    def name(self) -> str:
-        return self._name
+    def _assigned(self) -> set[int]:
+        return {place.partition for place in self._consumer.assignment()}
 
-    def topic(self) -> str:
-        return self._kafka.topic
+    def _generation(self, partition: int) -> int:
+        return self._generations.of(partition)
 
-    def log_id(self) -> str:
-        return self._log_id
-
-    def partitions(self) -> Sequence[int]:
-        """Those that the group assigned. One that was doubted is left out until the group's
-        coordinator has confirmed this member since."""
-        if not self._open:
-            self._drive()
-        assigned = {place.partition for place in self._consumer.assignment()}
-        if self._doubted and self._is_confirmed():
-            self._doubted.clear()
-        return sorted(assigned - self._doubted)
-
-    def gone(self) -> Sequence[int]:
-        """The partitions sought that came or went since. Each is told once, and must be claimed
-        and sought anew if `partitions` still has it."""
-        generations = self._generations
-        gone = [p for p, it in self._open.items() if generations.of(p) != it.generation]
-        for partition in gone:
-            del self._open[partition]
-        return gone
-
-    def doubt(self, partition: int) -> None:
-        """Another processor has claimed the partition: this one may have been left out."""
-        self._open.pop(partition, None)
-        self._doubted.add(partition)
-
-    def start_offset(self, partition: int) -> int:
-        return self._ask(OffsetSpec.EARLIEST, [partition])[partition]
-
-    def end_offset(self, partition: int) -> int:
-        return self.end_offsets([partition])[partition]
-
-    def end_offsets(self, partitions: Collection[int]) -> dict[int, int]:
-        """With what open transactions have written: it has arrived, though it may still be aborted.
-        (The consumer itself would name the end of what is committed.)"""
-        return self._ask(OffsetSpec.LATEST, partitions)
-
-    def _ask(self, which: OffsetSpec, partitions: Collection[int]) -> dict[int, int]:
-        asked = {self._place(partition): which for partition in partitions}
+    def _ask(self, which: Which, partitions: Collection[int]) -> dict[int, int]:
+        asked = {self._place(partition): _OFFSETS[which] for partition in partitions}
         with self._faults():
             found = self._admin.list_partition_offsets(asked, timeout_ms=_ASKED_WITHIN_MS)
         return {place.partition: at.offset for place, at in found.items()}
@@ -190,7 +135,7 @@ class KafkaSource:
         it gives to nobody."""
         for partition in self._open:
             self._move(partition)
-        return {partition: it.next_offset for partition, it in self._open.items()}
+        return super().next_offsets()
 
     def _move(self, partition: int) -> None:
         try:
@@ -198,79 +143,43 @@ class KafkaSource:
                 position = self._consumer.position(self._place(partition), timeout_ms=0)
         except (NoOffsetForPartitionError, LogAwayError, *_NO_MEMBER_NOW):  # not known now
             return
-        opened = self._open[partition]
         # A partition that came back has the position that another processor told the group: only
         # what was read under one assignment counts.
-        if position is not None and opened.generation == self._generations.of(partition):
-            opened.next_offset = max(opened.next_offset, position)
+        if position is not None:
+            self._passed(partition, position)
 
-    def seek(self, partition: int, next_offset: int) -> None:
-        # The generation is taken first: if the partition goes meanwhile, it is not open.
-        generation = self._generations.of(partition)
+    def _seek(self, partition: int, next_offset: int) -> bool:
         place = self._place(partition)
         try:
             self._consumer.seek(place, next_offset)
             self._consumer.resume(place)
-        except (ValueError, KeyError):  # taken away meanwhile: `gone` will tell
-            generation = _OUT_OF_RANGE
-        self._open[partition] = _Open(generation, next_offset)
-        self._hints[partition] = next_offset
+        except (ValueError, KeyError):
+            return False
+        return True
 
-    def poll(self, timeout_s: float, records_max: int) -> list[LogRecord]:
-        found: list[LogRecord] = []
-        for place, records in self._poll(timeout_s, records_max).items():
-            partition = place.partition
-            opened = self._open.get(partition)
-            if opened is None or opened.generation != self._generations.of(partition):
-                continue
-            found += [
-                LogRecord(partition, r.offset, r.timestamp, r.key or b"", r.value or b"")
-                for r in records
-                if r.offset >= opened.next_offset
-            ]
-            opened.next_offset = max(opened.next_offset, records[-1].offset + 1)
-        return found
-
-    def _poll(self, timeout_s: float, records_max: int) -> dict[TopicPartition, list[Any]]:
-        deadline = time.monotonic() + timeout_s
-        while True:
-            left_s = max(0.0, deadline - time.monotonic())
-            records = self._poll_once(left_s, records_max)
-            if records or left_s <= 0:
-                return records
-            if self.partitions() != sorted(self._open):
-                return {}  # something is to be claimed: that must not wait
-
-    def _poll_once(self, timeout_s: float, records_max: int) -> dict[TopicPartition, list[Any]]:
+    def _fetch(self, timeout_s: float, records_max: int) -> Mapping[int, Sequence[LogRecord]]:
         self._rest()
         self._settle()
         try:
             with self._faults():
-                found: dict[TopicPartition, list[Any]] = self._consumer.poll(
-                    timeout_ms=timeout_s * 1000, max_records=records_max
-                )
-                return found
+                found = self._consumer.poll(timeout_ms=timeout_s * 1000, max_records=records_max)
         except NoOffsetForPartitionError:  # a partition came during this very poll
             return {}
         except OffsetOutOfRangeError as error:
             # Retention went past what is wanted, or the log was cut: seen when it is claimed anew.
-            for place in error.args[0]:
-                if place.partition in self._open:
-                    self._open[place.partition].generation = _OUT_OF_RANGE
+            self._lost(place.partition for place in error.args[0])
             return {}
         except _NO_MEMBER_NOW:  # the next poll joins
             return {}
         finally:
             self._settle()
-
-    def idle(self) -> None:
-        for partition in list(self._open):
-            self.doubt(partition)
-        self._drive()
-
-    def _drive(self) -> None:
-        """Lets the group do its work, without reading."""
-        self._poll_once(0.0, 1)
+        return {
+            place.partition: [
+                LogRecord(place.partition, r.offset, r.timestamp, r.key or b"", r.value or b"")
+                for r in records
+            ]
+            for place, records in found.items()
+        }
 
     def _settle(self) -> None:
         """Sees to it that a rebalance which was begun comes to its end.
@@ -300,8 +209,7 @@ class KafkaSource:
 
     def _join_anew(self) -> None:
         """Errors: `LogAwayError`; the next poll tries again."""
-        for opened in self._open.values():
-            opened.generation = _OUT_OF_RANGE
+        self._lost(self._open)
         self._leave()
         with self._faults():
             self._consumer = self._join()
@@ -314,37 +222,21 @@ class KafkaSource:
                 with contextlib.suppress(ValueError, KeyError):  # gone meanwhile
                     self._consumer.pause(place)
 
-    def _is_confirmed(self) -> bool:
-        """Asks the coordinator, by a commit: that is refused to one who is no member any more."""
-        hints = self._hints_of(self._doubted)
-        if not hints:
-            return True
+    def _is_confirmed(self, hints: Mapping[int, int]) -> bool:
         try:
             with self._faults():
-                self._consumer.commit(hints, timeout_ms=_CONFIRMED_WITHIN_MS)
+                self._consumer.commit(self._offsets(hints), timeout_ms=_CONFIRMED_WITHIN_MS)
         except _NO_MEMBER_NOW:
             self._drive()
             return False
         return True
 
-    def checkpointed(self, next_offsets: Mapping[int, int]) -> None:
-        """Commits how far SQL is, now and then: for tools that show a group's lag, and for nothing
-        else. Whether it succeeds does not matter."""
-        self._hints.update(next_offsets)
-        now = time.monotonic()
-        if now < self._hint_at:
-            return
-        self._hint_at = now + _HINT_INTERVAL_S
+    def _commit(self, hints: Mapping[int, int]) -> None:
         with contextlib.suppress(KafkaError):
-            self._consumer.commit_async(self._hints_of(self._open))
+            self._consumer.commit_async(self._offsets(hints))
 
-    def _hints_of(self, partitions: Collection[int]) -> dict[TopicPartition, OffsetAndMetadata]:
-        assigned = self._consumer.assignment()
-        return {
-            place: OffsetAndMetadata(self._hints[place.partition], "", -1)
-            for place in map(self._place, partitions)
-            if place in assigned and place.partition in self._hints
-        }
+    def _offsets(self, hints: Mapping[int, int]) -> dict[TopicPartition, OffsetAndMetadata]:
+        return {self._place(p): OffsetAndMetadata(offset, "", -1) for p, offset in hints.items()}
 
     def close(self) -> None:
         self._leave()
@@ -387,11 +279,9 @@ def log_id_of(log: KafkaLog, admin: KafkaAdminClient) -> str:
 def connection_of(log: KafkaLog) -> dict[str, Any]:
     """What every client of kafka-python on the reading side has in common."""
     return {
-        "bootstrap_servers": list(log.servers),
-        "client_id": "bookended-processor",
+        **kafka_python_settings(log, "bookended-processor"),
         "bootstrap_timeout_ms": _ASKED_WITHIN_MS,
         "request_timeout_ms": _ASKED_WITHIN_MS,
-        "reconnect_backoff_max_ms": 1_000,
     }
 
 

@@ -3,6 +3,7 @@
 Only for tests. One class per interface: the embedded log is the first to run it.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -116,6 +117,7 @@ class SourceContract:
             if list(source.partitions()) == [0]:
                 return
             source.idle()
+            time.sleep(0.01)
         raise AssertionError("the partition did not come back")
 
     def test_the_end_is_behind_the_last_record(self, log: Log) -> None:

@@ -12,17 +12,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from commands.kafka_clients import closes_sink
+from commands.kafka_clients import closes_sink, kafka_source
 from commands.kafka_topics import migrate_topics
 from deploy.local import LocalKafka
-from models.kafka_log import KafkaLog
+from models.kafka_log import Client, KafkaLog
 from models.placement import Placement, parse_partition_counts
 from models.policy import DEFAULT_POLICY
 from models.records import Record
 from models.tables import progress
 from processor.database import reading
 from processor.group import Membership
-from processor.kafka_source import KafkaSource
 from tests.contract.tables import Content
 from tests.golden.loading import golden_names, load_golden
 from tests.kafka.broker import collect_sockets, new_topic, producer
@@ -47,7 +46,7 @@ class Processor:
         membership = Membership("g", session_timeout_ms=1_000, heartbeat_interval_ms=100)
         try:
             with (
-                closing(KafkaSource(log, membership)) as source,
+                closing(kafka_source(log, membership)) as source,
                 closing(closes_sink(log)) as sink,
             ):
                 world.runner(source, sink).run(self._stop)
@@ -128,7 +127,20 @@ def until(world: World, ends: dict[int, int], tick: int | None) -> None:
                 wanted.discard((partition, end, at))
 
 
-def test_two_processors_write_the_rows_of_the_embedded_log(tmp_path: Path, log: KafkaLog) -> None:
+@pytest.mark.parametrize(
+    "clients",
+    [
+        ("kafka-python", "kafka-python", "kafka-python"),
+        ("librdkafka", "librdkafka", "librdkafka"),
+        ("kafka-python", "librdkafka", "librdkafka"),
+        ("librdkafka", "kafka-python", "kafka-python"),
+    ],
+    ids=["kafka-python", "librdkafka", "to-librdkafka", "from-librdkafka"],
+)
+def test_two_processors_write_the_rows_of_the_embedded_log(
+    tmp_path: Path, log: KafkaLog, clients: tuple[Client, Client, Client]
+) -> None:
+    """Also while the clients are changed, one processor after the other."""
     embedded, shared = _world(tmp_path / "embedded"), _world(tmp_path / "shared")
     records = golden_records()
     embedded.append(*records)
@@ -138,10 +150,11 @@ def test_two_processors_write_the_rows_of_the_embedded_log(tmp_path: Path, log: 
     ends = publish(embedded, log)
     # All are made before the first one works: making one writes to the database.
     worlds = [World(shared.folder, settings=SMALL, now_ms=shared.now_ms) for _ in range(3)]
-    processors = [Processor(worlds[0], log), Processor(worlds[1], log)]
+    logs = [log._replace(client=client) for client in clients]
+    processors = [Processor(worlds[0], logs[0]), Processor(worlds[1], logs[1])]
     time.sleep(1.0)
     processors.pop(0).stop()
-    processors.append(Processor(worlds[2], log))
+    processors.append(Processor(worlds[2], logs[2]))
     try:
         until(shared, ends, shared.now_ms - 60_000)
     finally:

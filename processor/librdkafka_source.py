@@ -1,0 +1,305 @@
+"""The source over a topic in Kafka on librdkafka.
+
+On the record's way: see `group_source`. librdkafka tells of a rebalance, and of a commit, inside
+the call that fetches, on the thread that fetches. Its own threads read ahead, within a bound.
+Imports `models` and its neighbours only; needs the extra `[librdkafka]`.
+"""
+
+import base64
+import contextlib
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec has no types
+    AdminClient,
+    OffsetSpec,
+)
+
+from models.kafka_clients import librdkafka_settings
+from models.kafka_log import KafkaLog
+from models.records import LogRecord
+from processor.group import InstanceTakenError, Membership
+from processor.group_source import FETCH_BYTES_MAX, GroupSource, Which
+from processor.source import LogAwayError, LogMissingError
+
+_ASKED_WITHIN_S: Final = 5.0
+_CONFIRMED_WITHIN_S: Final = 2.0
+_LARGE_BYTES: Final = 256 * 1024
+_CLIENT_ID: Final = "bookended-processor"
+_OFFSETS: Final[dict[Which, OffsetSpec]] = {
+    "earliest": OffsetSpec.earliest(),  # type: ignore[no-untyped-call]
+    "latest": OffsetSpec.latest(),  # type: ignore[no-untyped-call]
+}
+_OUT_OF_RANGE: Final = frozenset(
+    (
+        KafkaError.OFFSET_OUT_OF_RANGE,
+        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - librdkafka's own codes begin so
+        KafkaError._LOG_TRUNCATION,  # noqa: SLF001
+        KafkaError._NO_OFFSET,  # noqa: SLF001
+    )
+)
+_AWAY: Final = frozenset(
+    (
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._TRANSPORT,  # noqa: SLF001
+    )
+)
+_FATAL: Final = KafkaError._FATAL  # noqa: SLF001
+_FENCED: Final = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
+"""A fatal fault has this only in its text."""
+
+_READ_AHEAD: Final = {
+    # Messages, and bytes before they are decompressed anew: the queue is the consumer's, whatever
+    # the number of partitions, and is overshot by one answer at most.
+    "queued.min.messages": 20_000,
+    "queued.max.messages.kbytes": FETCH_BYTES_MAX // 1024,
+    "fetch.max.bytes": FETCH_BYTES_MAX,
+    "max.partition.fetch.bytes": 1024 * 1024,
+    "fetch.wait.max.ms": 100,
+    "fetch.queue.backoff.ms": 10,
+}
+
+
+class LibrdkafkaSource(GroupSource):
+    """`Source` over a topic in Kafka, on librdkafka."""
+
+    def __init__(self, log: KafkaLog, membership: Membership | None = None) -> None:
+        """Errors: `LogAwayError`, `LogMissingError`."""
+        super().__init__(log, membership or Membership())
+        self._mine: set[int] = set()
+        self._generations: defaultdict[int, int] = defaultdict(int)
+        self._ends: dict[int, int] = {}
+        self._started: set[int] = set()
+        self._stopped: set[int] = set()
+        self._question = 0
+        self._asked_at: float | None = None
+        self._is_answered = False
+        self._complaint: KafkaError | None = None
+        self._settings = {
+            **librdkafka_settings(log, _CLIENT_ID),
+            "error_cb": self._complained,
+        }
+        self._admin = AdminClient(self._settings)
+        self._log_id = self._identify()
+        self._consumer = self._join()
+
+    def _identify(self) -> str:
+        topic = self._kafka.topic
+        with self._faults():
+            cluster = self._admin.describe_cluster(request_timeout=_ASKED_WITHIN_S).result()
+            wanted = TopicCollection([topic])
+            asked = self._admin.describe_topics(wanted, request_timeout=_ASKED_WITHIN_S)
+            try:
+                told = str(asked[topic].result().topic_id)  # in base64, without its padding
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise
+                raise LogMissingError(self._name, f"there is no topic {topic}") from error
+        topic_id = uuid.UUID(bytes=base64.urlsafe_b64decode(f"{told}=="))
+        return f"{cluster.cluster_id}/{topic_id}"
+
+    def _join(self) -> Consumer:
+        consumer = Consumer({**self._settings, **_READ_AHEAD, **self._member()})
+        consumer.subscribe(
+            [self._kafka.topic],
+            on_assign=self._came,
+            on_revoke=self._went,
+            on_lost=self._went,
+        )
+        return consumer
+
+    def _member(self) -> dict[str, Any]:
+        membership = self._membership
+        static = membership.instance_id
+        return {
+            "group.id": membership.group,
+            **({} if static is None else {"group.instance.id": static}),
+            "session.timeout.ms": membership.session_timeout_ms,
+            "heartbeat.interval.ms": membership.heartbeat_interval_ms,
+            "max.poll.interval.ms": max(
+                membership.poll_interval_ms_max, membership.session_timeout_ms
+            ),
+            "topic.metadata.refresh.interval.ms": membership.metadata_age_ms_max,
+            "partition.assignment.strategy": "cooperative-sticky",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            # What an aborted transaction wrote never happened, and one that is open may still be
+            # aborted: its records come when it is committed.
+            "isolation.level": "read_committed",
+            "check.crcs": True,
+            "on_commit": self._committed,
+        }
+
+    # --- the group ------------------------------------------------------------------------------
+
+    # librdkafka must be answered in these callbacks. Only what is sought is assigned to it, at the
+    # offset that is wanted: a partition that waits anywhere else, paused, may jump from there later
+    # (librdkafka looks up a logical offset by a timer of its own).
+
+    def _came(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        for place in places:
+            self._mine.add(place.partition)
+            self._generations[place.partition] += 1
+        consumer.incremental_assign([])
+
+    def _went(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        for place in places:
+            self._mine.discard(place.partition)
+            self._generations[place.partition] += 1
+        consumer.incremental_unassign([p for p in places if p.partition in self._started])
+        self._started.difference_update(place.partition for place in places)
+        self._stopped.difference_update(place.partition for place in places)
+
+    def _assigned(self) -> set[int]:
+        return set(self._mine)
+
+    def _generation(self, partition: int) -> int:
+        return self._generations[partition]
+
+    def _join_anew(self) -> None:
+        self._lost(self._open)
+        self._consumer.close()
+        self._mine.clear()
+        self._started.clear()
+        self._stopped.clear()
+        self._consumer = self._join()
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def _seek(self, partition: int, next_offset: int) -> bool:
+        self._ends.pop(partition, None)
+        if partition in self._stopped:  # only a new assignment starts it again
+            self._join_anew()
+            return False
+        place = self._place(partition, next_offset)
+        try:
+            if partition in self._started:
+                self._consumer.seek(place)
+            elif partition in self._mine:
+                self._consumer.incremental_assign([place])
+                self._started.add(partition)
+        except KafkaException:
+            return False
+        return partition in self._mine
+
+    def _fetch(self, timeout_s: float, records_max: int) -> Mapping[int, Sequence[LogRecord]]:
+        with self._faults():
+            # A call waits until it has all that it was asked for: so first for one alone. What is
+            # large stays alone: more of its kind may come while it is taken.
+            messages = self._consumer.consume(1, timeout_s)
+            if messages and records_max > 1 and len(messages[0]) < _LARGE_BYTES:
+                messages += self._consumer.consume(records_max - 1, 0)
+        found: defaultdict[int, list[LogRecord]] = defaultdict(list)
+        for message in messages:
+            if message.error() is not None:
+                self._note(message)
+                continue
+            partition: Any = message.partition()
+            offset: Any = message.offset()
+            _, received_at = message.timestamp()
+            key, value = message.key() or b"", message.value() or b""
+            found[partition].append(LogRecord(partition, offset, received_at, key, value))
+        return found
+
+    def _note(self, message: Message) -> None:
+        """What librdkafka puts among the records."""
+        error, partition = message.error(), message.partition()
+        assert error is not None
+        if partition is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+            self._ends[partition] = message.offset() or 0
+        elif partition is not None and error.code() in _OUT_OF_RANGE:
+            # Retention went past what is wanted, or the log was cut: seen when it is claimed anew.
+            self._stopped.add(partition)
+            self._lost([partition])
+        elif error.code() != KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001 - `_went` tells
+            # Records of this call are not handed on: all is to be sought anew.
+            self._lost(self._open)
+            fault = self._fault(error)
+            if error.code() == _FATAL and isinstance(fault, LogAwayError):
+                self._join_anew()  # librdkafka does nothing more with this consumer
+            raise fault
+
+    def next_offsets(self) -> dict[int, int]:
+        """The end of a partition, when it is reached, is behind the marks and the aborted records
+        of transactions, which librdkafka gives to nobody."""
+        for partition, offset in self._ends.items():
+            self._passed(partition, offset)
+        return super().next_offsets()
+
+    def _ask(self, which: Which, partitions: Collection[int]) -> dict[int, int]:
+        asked = {self._place(partition): _OFFSETS[which] for partition in partitions}
+        with self._faults():
+            answers = self._admin.list_offsets(asked, request_timeout=_ASKED_WITHIN_S)
+            return {place.partition: it.result().offset for place, it in answers.items()}
+
+    # --- commits --------------------------------------------------------------------------------
+
+    def doubt(self, partition: int) -> None:
+        super().doubt(partition)
+        self._asked_at = None
+
+    def _is_confirmed(self, hints: Mapping[int, int]) -> bool:
+        """The answer comes while fetching. An answer to what was asked before does not count."""
+        now = time.monotonic()
+        if self._asked_at is None or now - self._asked_at > _CONFIRMED_WITHIN_S:
+            self._question += 1
+            self._asked_at, self._is_answered = now, False
+            self._commit(hints, str(self._question))
+        return self._is_answered
+
+    def _commit(self, hints: Mapping[int, int], question: str = "") -> None:
+        places = [TopicPartition(self._kafka.topic, p, o, question) for p, o in hints.items()]
+        try:
+            self._consumer.commit(offsets=places, asynchronous=True)
+        except KafkaException:
+            self._asked_at = None
+
+    def _committed(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
+        if error is not None or any(place.error for place in places):
+            self._asked_at = None
+        elif any(place.metadata == str(self._question) for place in places):
+            self._is_answered = True
+
+    # --- faults ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            raise self._fault(error.args[0]) from error
+
+    def _complained(self, error: KafkaError) -> None:
+        """Called while fetching, and while the admin client is asked."""
+        self._complaint = error
+
+    def _fault(self, error: KafkaError) -> Exception:
+        """What was complained of last says more than that time is up."""
+        self._admin.poll(0)
+        if _FENCED in error.str():
+            return InstanceTakenError(self._name, self._membership.instance_id or "")
+        if self._complaint is not None and error.code() in _AWAY:
+            error, self._complaint = self._complaint, None
+        return LogAwayError(self._name, " ".join(error.str().split())[:200])
+
+    def close(self) -> None:
+        with contextlib.suppress(KafkaException):
+            self._consumer.close()
+
+    def _place(self, partition: int, offset: int = 0) -> TopicPartition:
+        return TopicPartition(self._kafka.topic, partition, offset)

@@ -1,0 +1,65 @@
+"""A topic in Kafka as a source on librdkafka: the contract, and what is this client's own."""
+
+import time
+from contextlib import closing
+
+import pytest
+
+from models.kafka_log import KafkaLog
+from processor.group import Membership
+from processor.kafka_source import KafkaSource
+from processor.librdkafka_source import LibrdkafkaSource
+from processor.source import LogAwayError, Source
+from tests.contract.kafka_source_contract import (
+    JOINED_WITHIN_S,
+    KafkaSourceContract,
+    Topic,
+    assigned,
+)
+from tests.contract.source_contract import append_all, read
+
+
+class TestLibrdkafkaSource(KafkaSourceContract):
+    """The contract on librdkafka and a real broker."""
+
+    def make(self, log: KafkaLog, membership: Membership) -> Source:
+        return LibrdkafkaSource(log, membership)
+
+    def test_a_partition_stays_where_it_was_sought(self, topic: Topic) -> None:
+        """librdkafka looks up where a partition begins half a second later, unless it is told."""
+        topic.append(b"one", 1)
+        source = topic.open()
+        source.seek(0, 0)
+        assert [r.value for r in read(source)] == [b"one"]
+        topic.append(b"two", 2)
+        time.sleep(1.5)
+        topic.append(b"three", 3)
+        assert [r.value for r in read(source)] == [b"two", b"three"]
+
+    def test_what_retention_took_is_sought_anew(self, topic: Topic) -> None:
+        """librdkafka stops a partition whose next record is gone, until it is assigned again."""
+        append_all(topic, [b"%d" % i for i in range(5)])
+        topic.cut(3)
+        source = topic.open()
+        source.seek(0, 1)
+        deadline = time.monotonic() + JOINED_WITHIN_S
+        while not source.gone():
+            assert time.monotonic() < deadline
+            assert source.poll(0.05, 10) == []
+        assert source.start_offset(0) == 3
+        source.seek(0, 3)
+        while source.gone():
+            assert time.monotonic() < deadline
+            assigned(source, [0])
+            source.seek(0, 3)
+        assert [r.value for r in read(source)] == [b"3", b"4"]
+
+    def test_both_clients_give_the_log_one_id(self, topic: Topic) -> None:
+        with closing(KafkaSource(topic.log)) as other, closing(LibrdkafkaSource(topic.log)) as mine:
+            assert mine.log_id() == other.log_id()
+
+
+def test_a_broker_that_is_not_there_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processor.librdkafka_source._ASKED_WITHIN_S", 0.3)
+    with pytest.raises(LogAwayError, match=r"kafka://127\.0\.0\.1:9/x: .*refused"):
+        LibrdkafkaSource(KafkaLog(("127.0.0.1:9",), "x"))
