@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "run": "Runs collector and processor in one process.",
     "collect": "Runs the collector alone.",
     "process": "Runs the processor alone.",
+    "leave": "Takes a processor that was stopped for good out of its group in Kafka.",
     "simulate": "Plays many realistic sessions against any server.",
     "archive": "Copies the log into files that rebuilds read.",
     "rebuild": "Folds the log once more, into a candidate beside the live projection.",

@@ -71,6 +71,7 @@ class ProcessorThread:
         self._ended = ended
         self._stop = threading.Event()
         self._error: Exception | None = None
+        self._runner: Runner | None = None
         self._thread = threading.Thread(target=self._run, name="processor")
 
     def start(self) -> None:
@@ -79,11 +80,21 @@ class ProcessorThread:
     def _run(self) -> None:
         try:
             with _runner(self._settings, self._registry) as runner:
+                self._runner = runner
                 runner.run(self._stop)
         except Exception as error:  # noqa: BLE001 - the thread's main loop: `stop` raises it
             self._error = error
         finally:
             self._ended()
+
+    def reason_not_ready(self) -> str:
+        """Why it does not read the log and write SQL now; empty when it does. From any thread."""
+        if self._stop.is_set():
+            return "draining"
+        if self._runner is None:
+            return "starting"
+        state, reason = self._runner.status
+        return "" if state == "running" else ": ".join(filter(None, (state, reason)))
 
     def stop(self) -> None:
         """Writes the last checkpoint. Raises what ended the processor before it was asked to."""

@@ -61,47 +61,47 @@ def migrate_topics(log: KafkaLog, placement: Placement, kept_ms: int | None) -> 
         # Neither compaction nor retention touches the segment that is being written.
         "segment.ms": str(_HOUR_MS),
     }
-    with _admin(log) as admin:
+    with admin(log) as client:
         return [
-            _ensure(admin, log.topic, placement.partitions, events),
-            _ensure(admin, log.closes_topic, 1, closes),
+            _ensure(client, log.topic, placement.partitions, events),
+            _ensure(client, log.closes_topic, 1, closes),
         ]
 
 
-def _ensure(admin: KafkaAdminClient, name: str, partitions: int, settings: dict[str, str]) -> str:
+def _ensure(client: KafkaAdminClient, name: str, partitions: int, settings: dict[str, str]) -> str:
     try:
-        topic = _topic(admin, name)
+        topic = _topic(client, name)
     except TopicMissing:
-        return _create(admin, name, partitions, settings)
+        return _create(client, name, partitions, settings)
     if topic.partitions < partitions:
-        admin.create_partitions({name: NewPartitions(partitions)})
-        admin.wait_for_topics([name])
+        client.create_partitions({name: NewPartitions(partitions)})
+        client.wait_for_topics([name])
         return f"topic {name}: from {topic.partitions} to {partitions} partitions"
     return f"topic {name}: already there with {topic.partitions} partitions"
 
 
-def _create(admin: KafkaAdminClient, name: str, partitions: int, settings: dict[str, str]) -> str:
+def _create(client: KafkaAdminClient, name: str, partitions: int, settings: dict[str, str]) -> str:
     wanted = {"num_partitions": partitions, "replication_factor": -1, "configs": settings}
     try:
-        admin.create_topics({name: wanted}, wait_for_metadata=True)
+        client.create_topics({name: wanted}, wait_for_metadata=True)
     except TopicAlreadyExistsError:  # another `migrate` was first
         return f"topic {name}: already there"
-    topic = _topic(admin, name)
+    topic = _topic(client, name)
     if topic.replicas >= _REPLICAS_FOR_IN_SYNC:
         resource = ConfigResource(
             ConfigResourceType.TOPIC, name, {"min.insync.replicas": str(_IN_SYNC_MIN)}
         )
-        admin.alter_configs([resource])
+        client.alter_configs([resource])
     return f"topic {name}: made with {topic.partitions} partitions, {topic.replicas} replicas"
 
 
 def faults_of_topics(log: KafkaLog, placement: Placement) -> list[str]:
     """What is wrong with the log's topics, each with the next step. Errors: `Failure`."""
     faults: list[str] = []
-    with _admin(log) as admin:
+    with admin(log) as client:
         for name, look in ((log.topic, _faults_of_events), (log.closes_topic, _faults_of_closes)):
             try:
-                topic = _topic(admin, name)
+                topic = _topic(client, name)
             except TopicMissing as missing:
                 faults.append(str(missing))
             else:
@@ -111,8 +111,8 @@ def faults_of_topics(log: KafkaLog, placement: Placement) -> list[str]:
 
 def describe_topics(log: KafkaLog) -> Topic:
     """The topic of events. Errors: `Failure`, `TopicMissing`."""
-    with _admin(log) as admin:
-        return _topic(admin, log.topic)
+    with admin(log) as client:
+        return _topic(client, log.topic)
 
 
 def _faults_of_events(topic: Topic, placement: Placement) -> Iterator[str]:
@@ -167,16 +167,16 @@ def _topic(admin: KafkaAdminClient, name: str) -> Topic:
 
 
 @contextmanager
-def _admin(log: KafkaLog) -> Iterator[Any]:
+def admin(log: KafkaLog) -> Iterator[Any]:
     try:
-        admin = KafkaAdminClient(
+        client = KafkaAdminClient(
             bootstrap_servers=list(log.servers),
             client_id="bookended",
             bootstrap_timeout_ms=_ASKED_WITHIN_MS,
             request_timeout_ms=_ASKED_WITHIN_MS,
         )
-        with closing(admin):
-            yield admin
+        with closing(client):
+            yield client
     except KafkaError as error:
         text = " ".join(str(error).split())[:200]
         raise Failure(

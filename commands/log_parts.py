@@ -22,6 +22,8 @@ from processor.kafka_reader import KafkaReader
 from processor.source import ClosesSink, Source
 
 HEARTBEATS_A_SESSION: Final = 10
+HEARTBEAT_MS_MAX: Final = 1_000
+"""By its heartbeat a processor learns that partitions have changed hands."""
 
 
 class ProcessorLog(NamedTuple):
@@ -92,7 +94,7 @@ def _in_kafka(kafka: KafkaLog, settings: Processing, stack: ExitStack) -> Proces
         settings.group,
         settings.instance_id,
         session_timeout_ms=timeout_ms,
-        heartbeat_interval_ms=timeout_ms // HEARTBEATS_A_SESSION,
+        heartbeat_interval_ms=min(timeout_ms // HEARTBEATS_A_SESSION, HEARTBEAT_MS_MAX),
     )
     source = stack.enter_context(closing(kafka_source(kafka, membership)))
     return ProcessorLog(source, stack.enter_context(closing(closes_sink(kafka))), None)

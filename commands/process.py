@@ -5,14 +5,13 @@ Part of the composition root. Imports `embedded`, the locks and the settings.
 
 import asyncio
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 
 import structlog
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from commands.embedded import ProcessorThread, prepare
-from commands.errors import Failure
+from commands.health import serving
 from commands.interpreter import tune_interpreter
 from commands.log_parts import sole_processor
 from commands.logs import configure
@@ -33,7 +32,7 @@ def command(settings: ProcessingAlone) -> None:
     tune_interpreter()
     prepare(settings)
     registry = CollectorRegistry()
-    with sole_processor(settings), _metrics(settings, registry):
+    with sole_processor(settings):
         asyncio.run(_process(settings, registry))
 
 
@@ -43,6 +42,21 @@ async def _process(settings: ProcessingAlone, registry: CollectorRegistry) -> No
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
     processor = ProcessorThread(settings, registry, lambda: loop.call_soon_threadsafe(ended.set))
+    with _shown(settings, registry, processor):
+        await _work(settings, processor, ended)
+
+
+def _shown(
+    settings: ProcessingAlone, registry: CollectorRegistry, processor: ProcessorThread
+) -> AbstractContextManager[object]:
+    if settings.metrics_listen is None:
+        return nullcontext()
+    return serving(parse_address(settings.metrics_listen), registry, processor.reason_not_ready)
+
+
+async def _work(
+    settings: ProcessingAlone, processor: ProcessorThread, ended: asyncio.Event
+) -> None:
     processor.start()
     log = str(settings.kafka or settings.log_path)
     logger.info("processing", log=log, database=settings.database_name)
@@ -50,24 +64,3 @@ async def _process(settings: ProcessingAlone, registry: CollectorRegistry) -> No
     logger.info("draining")
     await asyncio.to_thread(processor.stop)
     logger.info("stopped")
-
-
-@contextmanager
-def _metrics(settings: ProcessingAlone, registry: CollectorRegistry) -> Iterator[None]:
-    if settings.metrics_listen is None:
-        yield
-        return
-    address = parse_address(settings.metrics_listen)
-    try:
-        server, thread = start_http_server(address.port, address.host, registry)
-    except OSError as error:
-        raise Failure(
-            f"cannot serve metrics on {address}: {error.strerror}",
-            "Stop what listens there, or give another --metrics-listen.",
-        ) from error
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

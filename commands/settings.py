@@ -274,7 +274,24 @@ class Migrating(Placed, Stored, Ruling):
     )
 
 
-class Processing(Placed, Stored, Ruling):
+class Grouped(Common):
+    """Who a processor is in the group that shares a topic in Kafka."""
+
+    group: InstanceId = Field(
+        GROUP, description="Consumer group of the processors that share the topic in Kafka."
+    )
+    instance_id: InstanceId | None = Field(
+        None,
+        description="Name of this processor in its group, the same after a restart: then it has "
+        "its partitions back at once. Default: a new member each time.",
+    )
+
+
+class Leaving(Logged, Grouped):
+    """Taking a processor out of its group."""
+
+
+class Processing(Placed, Stored, Ruling, Grouped):
     """The processor: checkpoints, retention, rules."""
 
     checkpoint_interval: Annotated[
@@ -300,14 +317,7 @@ class Processing(Placed, Stored, Ruling):
         description="Go on when records are gone from the log before they were read. The gap is "
         "kept in log_gaps, and sessions that were live get the finding log_gap.",
     )
-    group: InstanceId = Field(
-        GROUP, description="Consumer group of the processors that share the topic in Kafka."
-    )
-    instance_id: InstanceId | None = Field(
-        None,
-        description="Name of this processor in its group, the same after a restart: then it has "
-        "its partitions back at once. Default: a new member each time.",
-    )
+
     session_timeout: Annotated[
         Duration, Field(ge=timedelta(milliseconds=500), le=timedelta(minutes=5))
     ] = Field(
@@ -320,7 +330,9 @@ class ProcessingAlone(Processing):
     """The processor in a process of its own."""
 
     metrics_listen: Listen | None = Field(
-        None, description="HOST:PORT to serve Prometheus metrics on; nothing is served without it."
+        None,
+        description="HOST:PORT to serve /healthz, /readyz and /metrics on; nothing is served "
+        "without it.",
     )
 
 
@@ -403,6 +415,7 @@ GROUPS: Final[tuple[type[Common], ...]] = (
     Stored,
     Collecting,
     Processing,
+    Grouped,
     ProcessingAlone,
     Ruling,
     Migrating,

@@ -183,6 +183,8 @@ class Runner:
 
     def _work(self, stop: threading.Event) -> None:
         self._claim_missing()
+        self._ask()  # who cannot reach log and database is not running, if it reads nothing, too
+        self._projection.must_be_current()
         self._enter("running", "")
         settings = self._settings
         while not stop.is_set():

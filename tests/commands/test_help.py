@@ -18,6 +18,7 @@ from commands.settings import (
     Collecting,
     Common,
     Demonstrating,
+    Leaving,
     Migrating,
     ProcessingAlone,
     Running,
@@ -32,6 +33,7 @@ SETTINGS: dict[str, type[Common]] = {
     "run": Running,
     "collect": Collecting,
     "process": ProcessingAlone,
+    "leave": Leaving,
     "simulate": Simulating,
     "migrate": Migrating,
     "verify": Verifying,
@@ -73,6 +75,7 @@ def test_check_shows_every_setting_of_a_server() -> None:
     assert {model for model in SETTINGS.values() if model not in ALL_SETTINGS} <= {
         Running,
         Collecting,
+        Leaving,
         Migrating,
     }
 

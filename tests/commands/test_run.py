@@ -142,7 +142,7 @@ def test_a_port_in_use(cli: Cli) -> None:
             )
         done = cli("process", "--metrics-listen", address)
         assert done.returncode == 1
-        assert f"cannot serve metrics on {address}" in done.stderr
+        assert f"cannot serve health and metrics on {address}" in done.stderr
 
 
 def certificate(directory: Path) -> tuple[Path, Path]:
