@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from alembic import command
 from psycopg import sql
 from sqlalchemy import Connection, Engine, event, inspect, make_url, text
 
@@ -160,6 +161,28 @@ def test_upgrades_at_once(empty: EmptyDatabase) -> None:
     ]
     told = [process.communicate(timeout=PATIENCE_S)[0].strip() for process in processes]
     assert sorted(told) == ["False", "True", "True"]
+
+
+def test_a_projection_of_an_older_schema_gets_its_new_partitions(engine: Engine) -> None:
+    """Of a table that came later; else the database would refuse the projection's rows there."""
+    with engine.begin() as connection:
+        config = migrations._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(text(OLD_PROJECTION))
+    migrations.upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text(ITS_SPAN))
+        (span,) = connection.execute(text("SELECT tableoid::regclass::text FROM span_rows")).one()
+    assert span == "span_rows_7"
+
+
+OLD_PROJECTION = """
+    INSERT INTO projections (projection, policy, fold_version, created_at)
+    VALUES (7, '{}', 1, now())"""
+ITS_SPAN = """
+    INSERT INTO span_rows
+    VALUES (7, 'a', 1, now(), now(), 0, 'pause', 0, 0, NULL, NULL, NULL)"""
 
 
 def test_a_projection_has_partitions_that_can_be_dropped(postgres_engine: Engine) -> None:
