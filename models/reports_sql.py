@@ -1,8 +1,8 @@
 """What the report views are made of: days and minutes in both dialects, sums, ratios, ranges.
 
 Beside `models.reports`. A day is one of the reader's time zone: on PostgreSQL that of the setting
-`TimeZone`, on SQLite UTC (docs/sql.md "Days and time zones"). Imports nothing of the project
-outside this package; no I/O.
+`TimeZone`, on SQLite UTC or that of its process (docs/sql.md "Days and time zones"). Imports
+nothing of the project outside this package; no I/O.
 """
 
 from collections.abc import Sequence
@@ -30,6 +30,8 @@ from models.tables import live_projection
 from models.tables_types import Instant
 
 PERCENT: Final = 100
+LOCAL_DAYS: Final = "local_days"
+"""A word to the compiler: days of the reading process's time zone, on SQLite."""
 _PRECEDENCE: Final = 8  # that of * in SQLAlchemy
 
 
@@ -129,9 +131,19 @@ _SQL: Final[dict[type[FunctionElement[Any]], tuple[str, str]]] = {
 }
 
 
+_LOCAL_DAYS: Final[dict[type[FunctionElement[Any]], str]] = {
+    day_of: "date({0}, 'localtime')",
+    day_start: "strftime('%Y-%m-%d %H:%M:%f', {0}, 'utc')",
+    day_end: "strftime('%Y-%m-%d %H:%M:%f', {0}, '+1 day', 'utc')",
+}
+"""On SQLite in the time zone of the process that reads."""
+
+
 def _compile(element: FunctionElement[Any], compiler: SQLCompiler, **more: Any) -> str:
     on_postgres, on_sqlite = _SQL[type(element)]
     template = on_postgres if compiler.dialect.name == "postgresql" else on_sqlite
+    if more.get(LOCAL_DAYS):
+        template = _LOCAL_DAYS.get(type(element), template)
     return template.format(*(compiler.process(part, **more) for part in element.clauses))
 
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Column,
-    ColumnElement,
     CompoundSelect,
     Dialect,
     Label,
@@ -23,15 +22,16 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlalchemy.dialects import sqlite
 
 from models.reports import daily_report_queries
+from models.reports_sql import LOCAL_DAYS, is_live
 from models.reports_time import time_report_queries
 from models.rows import SessionFigures, StartRow
 from models.tables import (
     CHILD_TABLES,
     ad_break_rows,
     ad_rows,
-    live_projection,
     log_gap_rows,
     session_starts,
     sessions_closed,
@@ -48,8 +48,12 @@ def view_queries() -> dict[str, ViewQuery]:
     derived: dict[str, ViewQuery] = {"ads": _ads(), "spans": spans_query()}
     plain = {name: _child(table) for name, table in CHILD_TABLES.items() if name not in derived}
     gaps: dict[str, ViewQuery] = {"log_gaps": _child(log_gap_rows)}
-    reports = {**daily_report_queries(), **time_report_queries()}
-    return {"sessions": _sessions(), **derived, **plain, **gaps, **reports}
+    return {"sessions": _sessions(), **derived, **plain, **gaps, **report_queries()}
+
+
+def report_queries() -> dict[str, ViewQuery]:
+    """Of these the reports, which are made of days."""
+    return {**daily_report_queries(), **time_report_queries()}
 
 
 def create_statements(dialect: Dialect) -> list[str]:
@@ -61,13 +65,20 @@ def create_statements(dialect: Dialect) -> list[str]:
     ]
 
 
+def local_day_statements() -> list[str]:
+    """`CREATE TEMPORARY VIEW` for every report, in SQLite's SQL: for the connection that runs them
+    the reports have the days of its process's time zone."""
+    how = {"literal_binds": True, LOCAL_DAYS: True}
+    return [
+        f"CREATE TEMPORARY VIEW {name} AS\n"
+        + str(query.compile(dialect=sqlite.dialect(), compile_kwargs=how))
+        for name, query in report_queries().items()
+    ]
+
+
 def drop_statements() -> list[str]:
     """`DROP VIEW` for every public view, whether it exists or not."""
     return [f"DROP VIEW IF EXISTS {name}" for name in view_queries()]
-
-
-def _is_live(table: Table) -> ColumnElement[bool]:
-    return table.c.projection == select(live_projection.c.projection).scalar_subquery()
 
 
 def _sessions() -> CompoundSelect[Any]:
@@ -88,12 +99,12 @@ def _sessions_of(table: Table) -> Select[Any]:
             *(table.c[name] for name in SessionFigures._fields),
         )
         .select_from(table.outerjoin(session_starts, same_session))
-        .where(_is_live(table))
+        .where(is_live(table))
     )
 
 
 def _child(table: Table) -> Select[Any]:
-    return select(*(c for c in table.c if c.name != "projection")).where(_is_live(table))
+    return select(*(c for c in table.c if c.name != "projection")).where(is_live(table))
 
 
 def _ads() -> Select[Any]:
@@ -105,7 +116,7 @@ def _ads() -> Select[Any]:
     return (
         select(*_ad_columns())
         .select_from(ad_rows.outerjoin(ad_break_rows, same_break))
-        .where(_is_live(ad_rows))
+        .where(is_live(ad_rows))
     )
 
 

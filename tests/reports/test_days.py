@@ -1,15 +1,25 @@
 """Days in the reader's time zone, at their boundaries and where clocks change; and by the index."""
 
+import contextlib
 import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
+import migrations
+from processor.database import open_database
 from tests.migrations.test_views import REPORTS
 from tests.reports.crowd import write_crowd
+from tests.reports.local_days import FILE, script
 from tests.reports.reading import read
 from tests.reports.rows import Rows, at
 
+Local = tuple[Engine, Callable[[str], list[Any]]]
 BERLIN = "SET TimeZone = 'Europe/Berlin'"
 COUNTS = "SELECT day, starts FROM content_daily ORDER BY day"
 
@@ -78,3 +88,64 @@ def test_a_day_is_found_by_an_index(crowd: Engine, view: str) -> None:
         plan = "\n".join(connection.execute(query).scalars())
     assert re.search(r"Index Cond: .*started_at >= .* AND \(?started_at < ", plan), plan
     assert "(day = '2026-03-04'::date)" in plan, "of the list of days"
+
+
+# --- SQLite, in the time zone of the process -----------------------------------------------------
+
+
+@pytest.fixture
+def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Local]:
+    """Makes a reader of a file, in a process whose time zone is Berlin's."""
+    engine = open_database(f"sqlite:///{tmp_path}/analytics.db")
+    migrations.upgrade(engine)
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+
+    def read_locally(query: str) -> list[Any]:
+        reader = sqlite3.connect(f"file:{tmp_path}/analytics.db?mode=ro", uri=True)
+        with contextlib.closing(reader):
+            reader.executescript(FILE.read_text(encoding="utf-8"))
+            return reader.execute(query).fetchall()
+
+    yield engine, read_locally
+    engine.dispose()
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_local_days_on_sqlite(local: Local) -> None:
+    """Winter, the days of 23 and of 25 hours, and summer."""
+    engine, read_locally = local
+    days = {
+        "2026-03-01": ("2026-02-28 23:00", "2026-03-01 22:59:59.999"),
+        "2026-03-29": ("2026-03-28 23:00", "2026-03-29 21:59:59.999"),
+        "2026-07-01": ("2026-06-30 22:00", "2026-07-01 21:59:59.999"),
+        "2026-10-25": ("2026-10-24 22:00", "2026-10-25 22:59:59.999"),
+    }
+    rows = starting_at(engine, *(instant for pair in days.values() for instant in pair))
+    for number, (first, last) in enumerate(days.values()):
+        rows.session(f"before-{number}", first, started_at=at(first) - 1)
+        rows.session(f"after-{number}", last, started_at=at(last) + 1)
+    found = dict(read_locally(COUNTS))
+    assert {day: found[day] for day in days} == dict.fromkeys(days, 4)
+    assert sum(found.values()) == 4 * len(days) + 2 * len(days)
+    query = "SELECT starts FROM content_daily WHERE day = '2026-03-29'"
+    assert read_locally(query) == [(4,)]
+    assert read(engine, COUNTS) != read_locally(COUNTS), "days are UTC for everyone else"
+
+
+def test_local_minutes_on_sqlite(local: Local) -> None:
+    engine, read_locally = local
+    rows = Rows(engine)
+    rows.session("a", "22:59", content_id="film")
+    rows.span("a", 1, "22:59", "23:01")
+    assert read_locally("SELECT day, minute FROM audience_minute ORDER BY minute") == [
+        ("2026-03-01", "2026-03-01 22:59:00.000"),
+        ("2026-03-02", "2026-03-01 23:00:00.000"),
+    ]
+
+
+def test_the_script_of_local_days_is_up_to_date() -> None:
+    assert FILE.read_text(encoding="utf-8") == script(), (
+        "`python -m tests.reports.local_days` writes it anew"
+    )
