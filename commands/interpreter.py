@@ -23,6 +23,5 @@ def tune_interpreter() -> None:
     all of them again and again: 0.4 s at a time with 100,000 live ones (`make bench`).
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # with what little garbage the imports left: to look for it delays each start
     gc.set_threshold(_YOUNG_MAX, _MIDDLE_ROUNDS, _FULL_ROUNDS)

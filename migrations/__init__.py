@@ -4,16 +4,13 @@ Not on the record's way: run once before a release that needs them. Works from t
 package, without an alembic.ini. Imports `models` only.
 """
 
+import importlib
+from functools import cache
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, column, inspect, select, table
 
-from migrations.postgres import ReaderRoleError, admit_reader, begin_upgrade
-from models.views import create_statements, drop_statements, view_queries
+from migrations.postgres import ReaderRoleError, begin_upgrade
 
 __all__ = [
     "NewerSchemaError",
@@ -62,24 +59,15 @@ def upgrade(engine: Engine) -> bool:
 
     Two processes may do so at the same time. Errors: `NewerSchemaError`, `ReaderRoleError`.
     """
-    is_postgres = engine.dialect.name == "postgresql"
     with engine.begin() as connection:
-        if is_postgres:
+        if engine.dialect.name == "postgresql":
             begin_upgrade(connection)
         revision = _revision(connection)
         if revision == head():
             return False
         _refuse_unknown(revision)
-        # Views hold no data: they are made anew, so that no revision has to know older texts.
-        for statement in drop_statements():
-            connection.exec_driver_sql(statement)
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        for statement in create_statements(connection.dialect):
-            connection.exec_driver_sql(statement)
-        if is_postgres:
-            admit_reader(connection, view_queries())
+        # Imported only when there is something to do: see there.
+        importlib.import_module("migrations.upgrading").to_head(connection)
     return True
 
 
@@ -91,9 +79,7 @@ def current(engine: Engine) -> str | None:
 
 def head() -> str:
     """The revision that this release needs."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    assert revision is not None, "the package holds its revisions"
-    return revision
+    return _revisions()[-1]
 
 
 def check(engine: Engine) -> None:
@@ -108,16 +94,20 @@ def check(engine: Engine) -> None:
 
 
 def _refuse_unknown(revision: str | None) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if revision is not None and revision not in known:
+    if revision is not None and revision not in _revisions():
         raise NewerSchemaError(revision, head())
 
 
+@cache
+def _revisions() -> list[str]:
+    """All revisions, oldest first: their numbers are the beginnings of their files' names."""
+    files = (Path(__file__).parent / "versions").glob("[0-9]*.py")
+    return sorted(path.name.partition("_")[0] for path in files)
+
+
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    return config
+    versions = table("alembic_version", column("version_num"))
+    if not inspect(connection).has_table(versions.name):
+        return None
+    revision: str | None = connection.execute(select(versions.c.version_num)).scalar()
+    return revision

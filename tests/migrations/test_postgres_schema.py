@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, event, inspect, make_url, text
 import migrations
 from migrations import postgres as postgres_migrations
 from migrations.postgres import READER
+from migrations.upgrading import config_on
 from models.partitions import PARTITIONED, partition_of
 from models.policy import Policy
 from models.tables import metadata
@@ -166,9 +167,7 @@ def test_upgrades_at_once(empty: EmptyDatabase) -> None:
 def test_a_projection_of_an_older_schema_gets_its_new_partitions(engine: Engine) -> None:
     """Of a table that came later; else the database would refuse the projection's rows there."""
     with engine.begin() as connection:
-        config = migrations._config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(config_on(connection), "0001")
         connection.execute(text(OLD_PROJECTION))
     migrations.upgrade(engine)
     with engine.begin() as connection:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event, inspect, text
 
 import migrations
@@ -166,3 +167,11 @@ def test_a_changed_view_has_a_revision_of_its_own(engine: Engine) -> None:
     assert {migrations.head(): digest}.items() <= VIEW_DIGESTS.items(), (
         "a view has changed: add a revision, and its digest here"
     )
+
+
+def test_files_are_numbered_by_their_revisions() -> None:
+    """So that a start need not read them all to know which is the newest."""
+    script = ScriptDirectory(str(Path(migrations.__file__).parent))
+    history = [revision.revision for revision in script.walk_revisions()]
+    assert history[::-1] == migrations._revisions()
+    assert script.get_current_head() == migrations.head()
