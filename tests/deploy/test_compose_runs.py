@@ -80,7 +80,8 @@ def test_events_become_rows(placed: Placed, tmp_path: Path) -> None:
         ids = {name: play_golden(url, name) for name in GOLDEN}
         expected = {ids[name]: load_golden(name).expected["content_ms"] for name in GOLDEN}
         wait_for_rows(placed.roles, expected)
-        assert [probe.main("/metrics", port) for port in ports.values()] == [0, 0]
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert [probe.main(path, port) for port in ports.values()] == [0, 0], path
         assert [server.stop() for server in (collector, *processors)] == [0, 0, 0]
     assert not (placed.roles.directory / "none").exists(), "nothing is written to the file system"
     done = Cli(tmp_path)("check", **placed("processor-1"))
