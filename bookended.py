@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "rebuild": "Folds the log once more, into a candidate beside the live projection.",
     "projections": "Lists projections, or drops one.",
     "diff": "Shows what a candidate would change.",
+    "whatif": "Prints how totals would move under other rules.",
     "promote": "Makes a candidate the live projection.",
     "rollback": "Takes the last promotion back.",
     "migrate": "Brings log and database to this release's schema.",
