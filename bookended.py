@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "whatif": "Prints how totals would move under other rules.",
     "promote": "Makes a candidate the live projection.",
     "rollback": "Takes the last promotion back.",
+    "forget": "Removes what names a viewer; figures stay.",
     "migrate": "Brings log and database to this release's schema.",
     "verify": "Compares every session's totals with the sums of its rows.",
     "schema": "Prints the Avro schema of the log's records.",

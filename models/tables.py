@@ -194,6 +194,14 @@ dead_letters: Final = Table(
     "where the log ended before a replay that was begun.",
 )
 
+forgotten_sessions: Final = Table(
+    "forgotten_sessions",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    Column("forgotten_at", Instant, nullable=False),
+    comment="Sessions whose viewers are forgotten: their rows never name anybody again.",
+)
+
 settled_letters: Final = Table(
     "settled_letters",
     metadata,

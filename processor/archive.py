@@ -9,7 +9,7 @@ its file is durable, so that a kill at any moment leaves whole files and no gap.
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -114,6 +114,17 @@ class PartitionArchive:
         _append_line(self.path / MANIFEST, asdict(entry))
         self.entries.append(entry)
 
+    def put(self, number: int, entry: Entry) -> None:
+        """Puts an entry, whose file is durable, in the place of another; that one's file goes."""
+        before, self.entries[number] = self.entries[number], entry
+        manifest = self.path / MANIFEST
+        lines = [{"archive": FORMAT, "log_id": self.log_id}, *map(asdict, self.entries)]
+        _write_lines(manifest.with_suffix(".new"), lines)
+        manifest.with_suffix(".new").replace(manifest)
+        sync_directory(self.path)
+        if before.file is not None:
+            (self.path / before.file).unlink()
+
     def sweep(self) -> None:
         """Removes files that a killed archiver left: they are in no manifest."""
         known = {entry.file for entry in self.entries}
@@ -179,9 +190,10 @@ def read_archive(root: Path) -> list[PartitionArchive]:
     return [read_partition(path) for path in sorted(paths, key=lambda path: int(path.name))]
 
 
-def file_name(from_offset: int, next_offset: int, received_at: int) -> str:
+def file_name(from_offset: int, next_offset: int, received_at: int, revision: int = 0) -> str:
     """The name of a file, by the arrival of its first record; sorts by offset."""
-    return f"{day_of(received_at)}/{from_offset:020d}-{next_offset:020d}.avro"
+    mark = f"-r{revision:d}" if revision else ""
+    return f"{day_of(received_at)}/{from_offset:020d}-{next_offset:020d}{mark}.avro"
 
 
 def day_of(received_at: int) -> str:
@@ -199,8 +211,13 @@ def sync_directory(path: Path) -> None:
 
 
 def _append_line(path: Path, fields: dict[str, Any]) -> None:
-    with path.open("ab") as file:
-        file.write(json.dumps(fields, separators=(",", ":")).encode() + b"\n")
+    _write_lines(path, [fields], mode="ab")
+
+
+def _write_lines(path: Path, lines: Iterable[dict[str, Any]], mode: str = "wb") -> None:
+    with path.open(mode) as file:
+        for fields in lines:
+            file.write(json.dumps(fields, separators=(",", ":")).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 

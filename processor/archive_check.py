@@ -124,7 +124,7 @@ def _check_order(archive: PartitionArchive) -> Iterator[ArchiveFault]:
 
 
 def _offsets_in(file: str) -> tuple[int | None, int | None]:
-    first, _, last = Path(file).stem.partition("-")
+    first, last, *_ = [*Path(file).stem.split("-"), ""]
     if first.isdecimal() and last.isdecimal():
         return int(first), int(last)
     return None, None

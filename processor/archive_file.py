@@ -87,8 +87,9 @@ class GrowingFile:
         self.records += 1
         self.last_received_at = fields["received_at"]
 
-    def finish(self, next_offset: int) -> Entry:
+    def finish(self, next_offset: int, revision: int = 0) -> Entry:
         """The file is durable under its own name; it stands for the offsets below `next_offset`.
+        `revision`: of a file that takes another one's place.
 
         Errors: `OSError`.
         """
@@ -96,7 +97,7 @@ class GrowingFile:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        name = file_name(self.from_offset, next_offset, self.first_received_at)
+        name = file_name(self.from_offset, next_offset, self.first_received_at, revision)
         final = self._partition_path / name
         self._path.replace(final)
         sync_directory(final.parent)

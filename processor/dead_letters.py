@@ -134,7 +134,7 @@ def remove(connection: Connection, projection: int, letters: Collection[StoredLe
     if letters:
         connection.execute(delete(dead_letters).where(_at(projection, letters)))
         (partition,) = {letter.log_partition for letter in letters}
-        _settle(connection, partition, [letter.offset for letter in letters])
+        settle(connection, partition, [letter.offset for letter in letters])
 
 
 def drop(connection: Connection, projection: int, wanted: Wanted, letters_max: int) -> int:
@@ -150,12 +150,12 @@ def drop(connection: Connection, projection: int, wanted: Wanted, letters_max: i
     for partition in sorted({row.log_partition for row in found}):
         offsets = [row.offset for row in found if row.log_partition == partition]
         connection.execute(delete(dead_letters).where(_with(projection, partition, offsets)))
-        _settle(connection, partition, offsets)
+        settle(connection, partition, offsets)
     return len(found)
 
 
-def _settle(connection: Connection, partition: int, offsets: Collection[int]) -> None:
-    """A rebuild meets these records again: it passes over what was settled."""
+def settle(connection: Connection, partition: int, offsets: Collection[int]) -> None:
+    """Notes that a partition's letters are done with: a rebuild meets them again and passes."""
     dialect = postgresql if is_postgres(connection) else sqlite
     rows = [{"log_partition": partition, "offset": offset} for offset in offsets]
     connection.execute(dialect.insert(settled_letters).on_conflict_do_nothing(), rows)

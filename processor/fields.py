@@ -253,3 +253,10 @@ def state_names(state: SessionState, event: Event, key: str) -> list[str]:
         if not isinstance(name, str):
             wrong_type(state, event, key, name)
     return [name.lower() for name in names if isinstance(name, str)]
+
+
+def visitor_of(params: Fields | None) -> str | None:
+    """The visitor that a `sessionStart` names: the first of its keys with a usable value
+    (docs/sql.md `visitor_id`)."""
+    named = ((params or {}).get(key) for key in _VISITOR_KEYS)
+    return next((v for v in named if isinstance(v, str) and v not in _PLACEHOLDERS), None)

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from processor.claim import Claim
 from processor.due_times import DueTimes
+from processor.forgetting import scrubbed
 from processor.projection import ClosedSession, Restored
 from processor.quiet import offset_of
 from processor.snapshot import dump, load
@@ -78,6 +79,7 @@ class PartitionMemory:
         self.events_since_checkpoint = 0
         self.dead_letter_bytes = 0
         self._rules = restored.rules
+        self._forgotten = restored.forgotten
         self._states: dict[str, SessionState] = {}
         self._stored = {session.session_id: session.state for session in restored.live}
         self._closed: dict[str, ClosedSession] = {}
@@ -249,6 +251,8 @@ class PartitionMemory:
         state = self._states[session_id]
         announced = state.announced_close
         summary = summarize(state, self._rules.policy)
+        if session_id in self._forgotten:
+            summary = scrubbed(summary)
         settle(state, summary)
         if state.announced_close != announced:
             closes.append(Close(session_id, summary.figures.closed_at))

@@ -46,6 +46,7 @@ from processor.claim import (
 )
 from processor.database import reading, writing
 from processor.dead_letters import settled
+from processor.forget import forgotten
 from processor.postgres_claim import lock_live_projection, lock_progress
 from processor.postgres_engine import is_postgres
 from processor.sql_rows import AFTER_CLOSE_CODE, PartitionBatch
@@ -63,12 +64,14 @@ class LiveSession(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """Where the last checkpoint of a partition left it, and the rules to go on by."""
+    """Where the last checkpoint of a partition left it, and the rules to go on by. `forgotten`:
+    the sessions whose rows name nobody."""
 
     rules: Rules
     next_offset: int
     tick: int | None
     live: list[LiveSession]
+    forgotten: frozenset[str] = frozenset()
 
 
 class ClosedSession(NamedTuple):
@@ -139,7 +142,8 @@ class Projection:
                 raise NotLiveError(self.projection)
             next_offset, tick = connection.execute(place).one()
             rows = self._rows.read_live(connection, self.projection, claim.partition)
-            return Restored(rules, next_offset, tick, [LiveSession(*row) for row in rows])
+            live = [LiveSession(*row) for row in rows]
+            return Restored(rules, next_offset, tick, live, forgotten(connection))
 
     def closed_sessions(self, session_ids: Sequence[str]) -> list[ClosedSession]:
         """Those of the ids whose sessions are closed for good."""
