@@ -42,7 +42,7 @@ class Forgetting(Stored):
 def command(settings: Forgetting) -> None:
     """Removes what names a viewer from rows, archive files and the embedded log; figures stay.
 
-    Later rebuilds obey. Kafka forgets by its retention alone. Stop `archive --follow` meanwhile.
+    Later rebuilds obey. Kafka forgets by its retention alone. Stop the archiver meanwhile.
     Killed, it is started again.
     """
     configure(settings.log_level, settings.log_format)

@@ -48,8 +48,10 @@ def scrubbed(summary: Summary) -> Summary:
     start = None if summary.start is None else scrubbed_start(summary.start)
     rows: dict[RowKey, ChildRow] = {}
     for key, row in summary.rows.items():
-        has_custom = isinstance(row, AdRow | ChapterRow)
-        rows[key] = row._replace(custom_metadata=None) if has_custom else row  # type: ignore[call-arg]
+        if isinstance(row, AdRow | ChapterRow):
+            rows[key] = row._replace(custom_metadata=None)
+        else:
+            rows[key] = row
     return summary._replace(start=start, rows=rows)
 
 

@@ -20,6 +20,7 @@ import bookended
 from commands.archive import Archiving
 from commands.dead_letters import Dropping, Listing, Replaying
 from commands.diff import Comparing
+from commands.forget import Forgetting
 from commands.options import Setting, settings_of, value_text
 from commands.projections import DroppingProjection, ListingProjections
 from commands.promote import Promoting
@@ -38,6 +39,7 @@ from commands.settings import (
     Simulating,
 )
 from commands.verify import Verifying
+from commands.whatif import Wondering
 from tests.documents import ROOT, read
 
 README: Final = ROOT / "README.md"
@@ -62,6 +64,8 @@ TAKEN_BY: Final[dict[str, type[Common]]] = {
     "projections list": ListingProjections,
     "projections drop": DroppingProjection,
     "diff": Comparing,
+    "whatif": Wondering,
+    "forget": Forgetting,
     "promote": Promoting,
     "rollback": RollingBack,
     "check": Checking,

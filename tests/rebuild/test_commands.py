@@ -60,6 +60,32 @@ def test_the_same_rules_give_no_difference(folder: Path) -> None:
     assert again.returncode == 0, again.stderr
 
 
+def test_what_if(folder: Path) -> None:
+    run(folder, "archive", "--to", "archive")
+    done = run(folder, "whatif", "--archive", "archive", "--unclosed-break", "ad", "--json")
+    totals = json.loads(done.stdout)["totals"]
+    assert totals["ad_ms"]["other"] - totals["ad_ms"]["documented"] == 57_000
+
+
+def test_an_archive_is_verified(folder: Path) -> None:
+    run(folder, "archive", "--to", "whole")
+    done = run(folder, "verify", "--archive", "whole")
+    assert (done.returncode, "the archive is whole" in done.stdout) == (0, True)
+    (file,) = (folder / "whole").glob("*/*/*/*.avro")
+    file.write_bytes(file.read_bytes()[:-1])
+    damaged = run(folder, "verify", "--archive", "whole")
+    assert damaged.returncode == 1
+    assert "offsets 1 to 298: the file is cut short" in damaged.stdout
+
+
+def test_a_visitor_is_forgotten(folder: Path) -> None:
+    run(folder, "archive", "--to", "archive")
+    done = run(folder, "forget", "--session", "0" * 64, "--archive", "archive")
+    assert "sessions forgotten  1" in done.stdout, done.stderr
+    unknown = run(folder, "forget", "--visitor", "nobody")
+    assert (unknown.returncode, "nothing is known" in unknown.stderr) == (1, True)
+
+
 def test_a_part(folder: Path) -> None:
     rows = run(folder, "rebuild", "--from", "2020-01-01", "--to", "2100-01-01")
     assert "holds 10 sessions" in rows.stdout, rows.stderr
@@ -81,6 +107,10 @@ def test_a_part(folder: Path) -> None:
         (("rebuild", "--archive", "nowhere"), 1, "archive nowhere: there is no such directory"),
         (("rebuild", "--archive-only"), 1, "--archive-only needs an archive"),
         (("rebuild", "--sessions", "nobody"), 1, "has no such sessions"),
+        (("whatif", "--archive", "nowhere", "--break-gap", "content"), 1, "no such directory"),
+        (("whatif",), 1, "these are the documented rules"),
+        (("forget",), 1, "whom to forget is not said"),
+        (("verify", "--archive", "nowhere"), 1, "no such directory"),
         (("archive", "--log", "sqlite:///none.db"), 1, "there is no such file"),
     ],
 )
