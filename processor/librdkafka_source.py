@@ -243,9 +243,24 @@ class LibrdkafkaSource(GroupSource):
 
     def _ask(self, which: Which, partitions: Collection[int]) -> dict[int, int]:
         asked = {self._place(partition): _OFFSETS[which] for partition in partitions}
-        with self._faults():
-            answers = self._admin.list_offsets(asked, request_timeout=_ASKED_WITHIN_S)
-            return {place.partition: it.result().offset for place, it in answers.items()}
+        try:
+            with self._faults():
+                answers = self._admin.list_offsets(asked, request_timeout=_ASKED_WITHIN_S)
+                found = {place.partition: it.result().offset for place, it in answers.items()}
+            self._must_be_offsets(found)
+        except LogAwayError:
+            # The client keeps the epoch of a leader for five minutes, in which a broker that was
+            # started again refuses all its questions.
+            self._admin = AdminClient(self._settings)
+            raise
+        return found
+
+    def _must_be_offsets(self, found: Mapping[int, int]) -> None:
+        """An answer that did not come in time may be an offset below 0, without an error."""
+        for partition, offset in found.items():
+            if offset < 0:
+                reason = f"the brokers did not tell where partition {partition} begins or ends"
+                raise LogAwayError(self._name, reason)
 
     # --- commits --------------------------------------------------------------------------------
 

@@ -1,10 +1,12 @@
 """A topic in Kafka as a source on librdkafka: the contract, and what is this client's own."""
 
+import contextlib
 import time
 from contextlib import closing
 
 import pytest
 
+from deploy.local import LocalKafka
 from models.kafka_log import KafkaLog
 from processor.group import Membership
 from processor.kafka_source import KafkaSource
@@ -53,6 +55,23 @@ class TestLibrdkafkaSource(KafkaSourceContract):
             assigned(source, [0])
             source.seek(0, 3)
         assert [r.value for r in read(source)] == [b"3", b"4"]
+
+    def test_offsets_are_told_again_after_a_restart_of_the_broker(
+        self, topic: Topic, broker: LocalKafka
+    ) -> None:
+        """librdkafka's client for questions keeps the epoch of a leader for five minutes."""
+        topic.append(b"one", 1)
+        source = topic.open()
+        assert source.end_offset(0) == 1
+        broker.kill()
+        broker.start()
+        deadline = time.monotonic() + JOINED_WITHIN_S
+        while time.monotonic() < deadline:
+            with contextlib.suppress(LogAwayError):
+                assert source.end_offset(0) == 1
+                return
+            time.sleep(0.2)
+        raise AssertionError(source.end_offset(0))
 
     def test_both_clients_give_the_log_one_id(self, topic: Topic) -> None:
         with closing(KafkaSource(topic.log)) as other, closing(LibrdkafkaSource(topic.log)) as mine:
