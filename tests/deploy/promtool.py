@@ -46,7 +46,9 @@ def _fetch() -> None:
                 pytrace=False,
             )
         _KEPT.parent.mkdir(exist_ok=True)
-        shutil.copy(Path(directory) / "unpacked" / "usr" / "bin" / "promtool", _KEPT)
+        part = _KEPT.with_name(f".{_KEPT.name}")
+        shutil.copy(Path(directory) / "unpacked" / "usr" / "bin" / "promtool", part)
+        part.replace(_KEPT)
 
 
 def _run(*command: str, cwd: str) -> str:
