@@ -21,7 +21,7 @@ from tests.bench.run import BENCHES
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 GOALS: Final = {
-    "fold": ["fold alone", "decode and fold"],
+    "fold": ["fold alone", "decode and fold", "fold to fold without the time line, time"],
     "sessions": [
         "fold, 1,000 live sessions to 100",
         "decode and fold, 1,000 live sessions to 100",

@@ -6,22 +6,26 @@ does not count.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from random import Random
 from time import process_time
 from typing import Final, NamedTuple
+from unittest.mock import patch
 
 from fastavro import parse_schema, schemaless_reader
 
 from commands.interpreter import tune_interpreter
 from models.avro import schema_text
 from models.policy import DEFAULT_POLICY
+from models.rows import Activity
+from processor import effects, elapsed, session
 from processor.snapshot import dump
 from processor.state import SessionState
 from processor.step import decode_records, fold_records
 from processor.summarize import settle, summarize
-from tests.bench.figures import Effort, Figure, alternate, at_least, ratios
+from tests.bench.figures import Effort, Figure, alternate, at_least, at_most, ratios
 from tests.bench.mix import Stored, chunks, whole_log
 
 CHECKPOINT_EVENTS: Final = 50_000
@@ -47,7 +51,21 @@ def bench(effort: Effort) -> list[Figure]:
         spent.append(run(log))
         return spent[-1].decode_s + spent[-1].fold_s
 
-    samples = alternate(effort, {"decode and fold": bookended, "fastavro alone": fastavro_of(log)})
+    without_spans: list[Spent] = []
+
+    def no_spans() -> float:
+        with no_time_line():
+            without_spans.append(run(log))
+        return without_spans[-1].fold_s
+
+    samples = alternate(
+        effort,
+        {
+            "decode and fold": bookended,
+            "fold without the time line": no_spans,
+            "fastavro alone": fastavro_of(log),
+        },
+    )
     count = len(log)
     folded = [one.fold_s for one in spent]
     decoded = [one.decode_s for one in spent]
@@ -59,9 +77,34 @@ def bench(effort: Effort) -> list[Figure]:
         Figure("decode alone", "events/s", [count / s for s in decoded]),
         Figure("fastavro alone, the same bytes", "events/s", [count / s for s in library]),
         Figure("decode alone to fastavro alone, time", "", ratios(decoded, library)),
+        Figure(
+            "fold to fold without the time line, time",
+            "",
+            ratios(folded, [one.fold_s for one in without_spans]),
+            at_most(1.25),
+        ),
         Figure("summarize and dump at a checkpoint", "µs a session", written),
         Figure("pings among the events", "%", [ping_share(log)]),
     ]
+
+
+@contextmanager
+def no_time_line() -> Iterator[None]:
+    """The fold without spans: only their activity is kept, which tells a quiet ping from others."""
+
+    def go_on(state: SessionState, activity: Activity, _: int) -> None:
+        state.span_activity = activity
+
+    def nothing(*_: object) -> None:
+        pass
+
+    with ExitStack() as stack:
+        for module in (effects, elapsed, session):
+            stack.enter_context(patch.object(module, "end_span", nothing))
+        for name in ("end_span_at", "split_off_stall"):
+            stack.enter_context(patch.object(elapsed, name, nothing))
+        stack.enter_context(patch.object(elapsed, "go_on", go_on))
+        yield
 
 
 def run(log: Sequence[Stored]) -> Spent:
