@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "forget": "Removes what names a viewer; figures stay.",
     "migrate": "Brings log and database to this release's schema.",
     "verify": "Compares every session's totals with the sums of its rows.",
+    "export": "Writes views and tables to Parquet or CSV files.",
     "schema": "Prints the Avro schema of the log's records.",
     "dead-letters": "Shows, replays or drops records that break the contract.",
     "local": "Starts and stops a real Kafka and PostgreSQL on this machine.",

@@ -16,10 +16,14 @@ import click
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
+from commands.archive import Archiving
 from commands.database import check_database, database
 from commands.dead_letters import Dropping, Listing, Replaying
+from commands.diff import Comparing
 from commands.embedded import now_ms
 from commands.errors import EXIT_FAILED, Failure
+from commands.export import Exporting
+from commands.forget import Forgetting
 from commands.kafka_clients import check_client
 from commands.kafka_topics import describe_topics, faults_of_topics
 from commands.known import KNOWN, known_failure
@@ -34,11 +38,16 @@ from commands.options import (
     unknown_variables,
     value_text,
 )
+from commands.projections import DroppingProjection, ListingProjections
+from commands.promote import Promoting
+from commands.rebuild import Rebuilding
+from commands.rollback import RollingBack
 from commands.schema import Printing
 from commands.settings import Checking, Common, Demonstrating, ProcessingAlone, Simulating
 from commands.storage import must_be_writable, storage_failure
 from commands.tables import stdout, table
 from commands.verify import Verifying
+from commands.whatif import Wondering
 from ingest.sids import load_key_file
 from migrations import head
 from models.kafka_log import KafkaLog
@@ -59,10 +68,20 @@ ALL_SETTINGS: Final[tuple[type[Common], ...]] = (
     Demonstrating,
     Simulating,
     Verifying,
+    Exporting,
     Printing,
     Listing,
     Replaying,
     Dropping,
+    Archiving,
+    Rebuilding,
+    ListingProjections,
+    DroppingProjection,
+    Comparing,
+    Promoting,
+    RollingBack,
+    Wondering,
+    Forgetting,
 )
 
 

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from commands.errors import SettingsError
-from commands.settings import ENV_PREFIX, GROUPS, POSITIONAL, Common
+from commands.settings import ENV_PREFIX, GROUPS, POSITIONAL, POSITIONAL_SEVERAL, Common
 from commands.values import duration_text, size_text
 
 Settings = TypeVar("Settings", bound=Common)
@@ -53,7 +53,7 @@ class Setting(NamedTuple):
 
     @property
     def is_positional(self) -> bool:
-        return self.info.json_schema_extra == POSITIONAL
+        return self.info.json_schema_extra in (POSITIONAL, POSITIONAL_SEVERAL)
 
     @property
     def is_secret(self) -> bool:
@@ -76,7 +76,7 @@ def _setting(name: str, info: FieldInfo) -> Setting:
     alias = info.validation_alias
     variable = alias if isinstance(alias, str) else ENV_PREFIX + name.upper()
     flag = "--" + variable.removeprefix(ENV_PREFIX).lower().replace("_", "-")
-    if info.json_schema_extra == POSITIONAL:
+    if info.json_schema_extra in (POSITIONAL, POSITIONAL_SEVERAL):
         flag = name.upper()
     return Setting(name, flag, variable, info)
 
@@ -84,12 +84,14 @@ def _setting(name: str, info: FieldInfo) -> Setting:
 def takes(model: type[Settings]) -> Callable[[Callable[[Settings], None]], click.Command]:
     """Makes a command whose flags are the settings of `model`; the function gets them checked.
 
-    A setting made with `POSITIONAL` is given by its place on the command line.
+    A setting made with `POSITIONAL` is given by its place on the command line; of one made with
+    `POSITIONAL_SEVERAL` the words come with commas between.
     """
 
     def decorate(function: Callable[[Settings], None]) -> click.Command:
-        def callback(**flags: str | bool | None) -> None:
-            function(load(model, given(flags)))
+        def callback(**flags: Any) -> None:
+            words = {name: ",".join(v) for name, v in flags.items() if isinstance(v, tuple)}
+            function(load(model, given(flags | words)))
 
         return click.Command(
             name=function.__name__.rstrip("_"),
@@ -115,6 +117,8 @@ def current_flags() -> dict[str, str]:
 
 
 def _argument(setting: Setting) -> click.Argument:
+    if setting.info.json_schema_extra == POSITIONAL_SEVERAL:
+        return click.Argument([setting.field], nargs=-1, required=True)
     return click.Argument([setting.field], metavar=setting.flag, required=False)
 
 

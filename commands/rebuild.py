@@ -63,7 +63,7 @@ class Rebuilding(Stored, Ruling):
         None, description="Processes at a time; partitions are shared. Default: one a core."
     )
     sessions: str | None = Field(
-        None, description="Rebuild only these session ids, comma-separated; for diff alone."
+        None, description="Rebuild only these session ids, with commas between; for diff alone."
     )
     rebuild_from: datetime | None = Field(
         None,

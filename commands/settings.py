@@ -42,6 +42,8 @@ from models.policy import Policy
 ENV_PREFIX: Final = "BOOKENDED_"
 POSITIONAL: Final[dict[str, JsonValue]] = {"positional": True}
 """`json_schema_extra` of a setting that is given by its place on the command line."""
+POSITIONAL_SEVERAL: Final[dict[str, JsonValue]] = {"positional": "several"}
+"""The same, of one or more words."""
 
 Profile = Literal["standard", "strict"]
 

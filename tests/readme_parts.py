@@ -20,6 +20,7 @@ import bookended
 from commands.archive import Archiving
 from commands.dead_letters import Dropping, Listing, Replaying
 from commands.diff import Comparing
+from commands.export import Exporting
 from commands.forget import Forgetting
 from commands.options import Setting, settings_of, value_text
 from commands.projections import DroppingProjection, ListingProjections
@@ -55,6 +56,7 @@ TAKEN_BY: Final[dict[str, type[Common]]] = {
     "demo": Demonstrating,
     "simulate": Simulating,
     "verify": Verifying,
+    "export": Exporting,
     "schema": Printing,
     "dead-letters list": Listing,
     "dead-letters replay": Replaying,

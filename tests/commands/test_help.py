@@ -9,52 +9,27 @@ from click.testing import CliRunner
 
 from bookended import COMMANDS, main
 from commands.check import ALL_SETTINGS
-from commands.dead_letters import Dropping, Listing, Replaying
 from commands.errors import Failure
 from commands.options import settings_of
-from commands.schema import Printing
-from commands.settings import (
-    Checking,
-    Collecting,
-    Common,
-    Demonstrating,
-    Leaving,
-    Migrating,
-    ProcessingAlone,
-    Running,
-    Simulating,
-)
-from commands.verify import Verifying
+from commands.settings import Checking, Collecting, Leaving, Migrating, Running
 from processor.source import LogAwayError
 from tests.commands.processes import Cli
-
-SETTINGS: dict[str, type[Common]] = {
-    "demo": Demonstrating,
-    "run": Running,
-    "collect": Collecting,
-    "process": ProcessingAlone,
-    "leave": Leaving,
-    "simulate": Simulating,
-    "migrate": Migrating,
-    "verify": Verifying,
-    "schema": Printing,
-    "dead-letters list": Listing,
-    "dead-letters replay": Replaying,
-    "dead-letters drop": Dropping,
-    "check": Checking,
-}
+from tests.readme_parts import TAKEN_BY
 
 
 def words(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("command", SETTINGS)
+@pytest.mark.parametrize("command", TAKEN_BY)
 def test_help_names_every_option_its_variable_and_its_purpose(command: str) -> None:
     done = CliRunner().invoke(main, [*command.split(), "--help"])
     assert done.exit_code == 0
     shown = words(done.output)
-    for setting in settings_of(SETTINGS[command]):
+    for setting in settings_of(TAKEN_BY[command]):
+        if setting.is_positional:
+            assert f"[OPTIONS] {setting.flag}" in shown
+            continue
         assert f"{setting.flag} " in shown
         assert f"[{setting.variable}]" in shown
         assert words(setting.description) in shown
@@ -62,7 +37,7 @@ def test_help_names_every_option_its_variable_and_its_purpose(command: str) -> N
 
 def test_every_command_has_its_line() -> None:
     # The commands of `local` have options of their own.
-    assert set(COMMANDS) == {*(name.partition(" ")[0] for name in SETTINGS), "local"}
+    assert set(COMMANDS) == {*(name.partition(" ")[0] for name in TAKEN_BY), "local"}
     shown = words(CliRunner().invoke(main, ["--help"]).output)
     for command, line in COMMANDS.items():
         assert f"{command} {line}" in shown
@@ -70,9 +45,9 @@ def test_every_command_has_its_line() -> None:
 
 def test_check_shows_every_setting_of_a_server() -> None:
     of_servers = {"run", "collect", "process", "migrate"}
-    names = {item.flag for command in of_servers for item in settings_of(SETTINGS[command])}
+    names = {item.flag for command in of_servers for item in settings_of(TAKEN_BY[command])}
     assert names <= {setting.flag for setting in settings_of(Checking)}
-    assert {model for model in SETTINGS.values() if model not in ALL_SETTINGS} <= {
+    assert {model for model in TAKEN_BY.values() if model not in ALL_SETTINGS} <= {
         Running,
         Collecting,
         Leaving,
