@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from commands.archive import Archiving
+from commands.common import Common
 from commands.database import check_database, database
 from commands.dead_letters import Dropping, Listing, Replaying
 from commands.diff import Comparing
@@ -43,7 +44,7 @@ from commands.promote import Promoting
 from commands.rebuild import Rebuilding
 from commands.rollback import RollingBack
 from commands.schema import Printing
-from commands.settings import Checking, Common, Demonstrating, ProcessingAlone, Simulating
+from commands.settings import Checking, Demonstrating, ProcessingAlone, Simulating
 from commands.storage import must_be_writable, storage_failure
 from commands.tables import stdout, table
 from commands.verify import Verifying

@@ -16,13 +16,14 @@ from pydantic import Field
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import Engine
 
+from commands.common import ENV_PREFIX
 from commands.database import check_database, database
 from commands.errors import Failure, SettingsError
 from commands.log_again import log_again
 from commands.logs import configure
 from commands.options import takes
 from commands.replaying import Replay, Replayed, is_readable, sole_replay
-from commands.settings import ENV_PREFIX, Stored
+from commands.settings import Stored
 from commands.storage import touching
 from commands.tables import stderr, stdout, table
 from commands.values import Instant, epoch_ms

@@ -20,10 +20,11 @@ from typing import Any, Final
 
 from rich.status import Status
 
+from commands.common import ENV_PREFIX
 from commands.demo_players import demo_directory, play, wait_for_rows
 from commands.demo_report import as_json, outcome, show
 from commands.errors import Failure
-from commands.settings import ENV_PREFIX, Demonstrating
+from commands.settings import Demonstrating
 from commands.tables import facts, program, stderr, stdout
 
 try:

@@ -12,10 +12,11 @@ import click
 from pydantic import Field
 from sqlalchemy import Engine
 
+from commands.common import ENV_PREFIX
 from commands.database import check_database, database
 from commands.logs import configure
 from commands.options import takes
-from commands.settings import ENV_PREFIX, POSITIONAL, Stored
+from commands.settings import POSITIONAL, Stored
 from commands.storage import touching
 from commands.tables import clock, facts, stdout, table
 from processor.database import reading

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from commands.common import ENV_PREFIX
 from commands.database import database
 from commands.errors import Failure
 from commands.exporting import (
@@ -30,7 +31,7 @@ from commands.exporting import (
 )
 from commands.logs import configure
 from commands.options import takes
-from commands.settings import ENV_PREFIX, POSITIONAL_SEVERAL, Stored
+from commands.settings import POSITIONAL_SEVERAL, Stored
 from commands.storage import touching
 from commands.tables import stderr
 from commands.values import Instant, epoch_ms

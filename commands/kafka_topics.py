@@ -13,6 +13,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from commands.errors import Failure
+from models.kafka_clients import kafka_python_settings
 from models.kafka_log import CLOSES_KEPT_MS, MESSAGE_BYTES_MAX, KafkaLog
 from models.placement import Placement
 
@@ -170,8 +171,7 @@ def _topic(admin: KafkaAdminClient, name: str) -> Topic:
 def admin(log: KafkaLog) -> Iterator[Any]:
     try:
         client = KafkaAdminClient(
-            bootstrap_servers=list(log.servers),
-            client_id="bookended",
+            **kafka_python_settings(log, "bookended"),
             bootstrap_timeout_ms=_ASKED_WITHIN_MS,
             request_timeout_ms=_ASKED_WITHIN_MS,
         )

@@ -18,6 +18,7 @@ from commands.kafka_clients import kafka_publisher
 from commands.settings import Logged
 from ingest.embedded_publisher import EmbeddedPublisher
 from ingest.publisher import Publisher
+from models.kafka_clients import kafka_python_settings
 from models.kafka_log import MESSAGE_BYTES_MAX, KafkaLog
 from models.placement import PARTITIONS_MAX, PartitionCount, Placement
 from processor.embedded_source import EmbeddedSource
@@ -133,8 +134,7 @@ class _KafkaAgain:
     def __init__(self, log: KafkaLog) -> None:
         self._kafka = log
         connection = {
-            "bootstrap_servers": list(log.servers),
-            "client_id": "bookended",
+            **kafka_python_settings(log, "bookended"),
             "bootstrap_timeout_ms": _ASKED_WITHIN_MS,
         }
         with self._faults():

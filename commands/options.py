@@ -17,8 +17,9 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from commands.common import ENV_PREFIX, Common
 from commands.errors import SettingsError
-from commands.settings import ENV_PREFIX, GROUPS, POSITIONAL, POSITIONAL_SEVERAL, Common
+from commands.settings import GROUPS, POSITIONAL, POSITIONAL_SEVERAL
 from commands.values import duration_text, size_text
 
 Settings = TypeVar("Settings", bound=Common)
@@ -27,7 +28,7 @@ _OF_KUBERNETES: Final = re.compile(
     r"(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP)(_.*)?)?)"
 )
 _PASSWORD: Final = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
-_PASSWORD_PARAMETER: Final = re.compile(r"([?&]\w*password=)[^&\s]*")
+_PASSWORD_PARAMETER: Final = re.compile(r"([?&][\w.-]*password=)[^&\s]*")
 HIDDEN: Final = "********"
 
 
@@ -135,7 +136,7 @@ def _option(setting: Setting) -> click.Option:
 def _metavar(setting: Setting) -> str:
     kind = str(setting.info.annotation)
     if "Literal" in kind:
-        return "|".join(re.findall(r"'(\w+)'", kind))
+        return "|".join(re.findall(r"'([\w-]+)'", kind))
     for mark, metavar in (
         ("Path", "PATH"),
         ("timedelta", "DURATION"),

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import click
 from pydantic import Field
 
+from commands.common import ENV_PREFIX
 from commands.database import check_database, database
 from commands.logs import configure
 from commands.options import takes
-from commands.settings import ENV_PREFIX, POSITIONAL, Stored
+from commands.settings import POSITIONAL, Stored
 from commands.tables import stdout, table
 from commands.values import size_text
 from models.policy import DEFAULT_POLICY, Policy

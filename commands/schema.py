@@ -9,8 +9,8 @@ from typing import Any
 import click
 from pydantic import Field, field_validator
 
+from commands.common import ENV_PREFIX, Common
 from commands.options import takes
-from commands.settings import ENV_PREFIX, Common
 from commands.tables import stderr, stdout, table
 from models.avro import SCHEMA_VERSIONS, schema_fingerprint, schema_text
 

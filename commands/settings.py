@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from commands.broker_settings import Secured
+from commands.common import ENV_PREFIX, Common
 from commands.faults import FAULTS, parse_faults
-from commands.logs import LogFormat, LogLevel
+from commands.logs import LogLevel
 from commands.values import (
     Address,
     CollectorUrl,
@@ -39,7 +40,6 @@ from models.kafka_log import GROUP, KafkaLog, is_kafka_url, parse_kafka_url
 from models.placement import Placement, parse_partition_counts
 from models.policy import Policy
 
-ENV_PREFIX: Final = "BOOKENDED_"
 POSITIONAL: Final[dict[str, JsonValue]] = {"positional": True}
 """`json_schema_extra` of a setting that is given by its place on the command line."""
 POSITIONAL_SEVERAL: Final[dict[str, JsonValue]] = {"positional": "several"}
@@ -60,21 +60,7 @@ def _are_faults(text: str) -> str:
     return text
 
 
-class Common(BaseSettings):
-    """What every command takes."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True
-    )
-
-    log_level: LogLevel = Field("info", description="Log lines from this level on go to stderr.")
-    log_format: LogFormat = Field(
-        "auto", description="Form of the log lines; auto is text on a terminal, else JSON."
-    )
-    debug: bool = Field(False, description="Show the traceback of an unexpected error.")
-
-
-class Logged(Common):
+class Logged(Secured):
     """Where the log is."""
 
     data: DataPath = Field(
@@ -90,7 +76,9 @@ class Logged(Common):
     @property
     def kafka(self) -> KafkaLog | None:
         """The log in Kafka, if that is where it is."""
-        return parse_kafka_url(self.log) if self.log and is_kafka_url(self.log) else None
+        if not self.log or not is_kafka_url(self.log):
+            return None
+        return parse_kafka_url(self.log)._replace(security=self.kafka_security)
 
     @property
     def log_path(self) -> Path:
@@ -422,6 +410,7 @@ GROUPS: Final[tuple[type[Common], ...]] = (
     Ruling,
     Migrating,
     Demonstrating,
+    Secured,
     Common,
 )
 """Every setting stands in one of these, in the order in which people are shown them."""

@@ -15,11 +15,12 @@ import click
 from pydantic import Field
 from sqlalchemy import Connection
 
+from commands.common import ENV_PREFIX
 from commands.database import check_database, database
 from commands.errors import EXIT_FAILED, Failure
 from commands.logs import configure
 from commands.options import takes
-from commands.settings import ENV_PREFIX, Stored
+from commands.settings import Stored
 from commands.storage import touching
 from commands.tables import facts, stdout
 from commands.verify_archive import verify_archive

@@ -16,10 +16,11 @@ from typing import Annotated, Any, Final, NamedTuple
 from pydantic import Field
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from commands.common import ENV_PREFIX
 from commands.errors import Failure
 from commands.logs import configure
 from commands.options import takes
-from commands.settings import ENV_PREFIX, Ruling
+from commands.settings import Ruling
 from commands.tables import clock, facts, stderr, stdout, table
 from models.policy import DEFAULT_POLICY, Policy
 from processor.archive import PartitionArchive, read_archive, read_partition

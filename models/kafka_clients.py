@@ -6,7 +6,7 @@ neighbours only, neither of the libraries.
 
 from typing import Any, Final
 
-from models.kafka_log import KafkaLog
+from models.kafka_log import KafkaLog, KafkaSecurity
 
 _RECONNECT_MS_MAX: Final = 1_000
 _SILENT: Final = 0
@@ -18,7 +18,21 @@ def kafka_python_settings(log: KafkaLog, client_id: str) -> dict[str, Any]:
         "bootstrap_servers": list(log.servers),
         "client_id": client_id,
         "reconnect_backoff_max_ms": _RECONNECT_MS_MAX,
+        **({} if log.security is None else _kafka_python_security(log.security)),
     }
+
+
+def _kafka_python_security(security: KafkaSecurity) -> dict[str, Any]:
+    settings = {
+        "security_protocol": security.protocol,
+        "ssl_cafile": security.ca,
+        "ssl_certfile": security.cert,
+        "ssl_keyfile": security.key,
+        "sasl_mechanism": security.mechanism,
+        "sasl_plain_username": security.user or None,
+        "sasl_plain_password": security.password or None,
+    }
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def librdkafka_settings(log: KafkaLog, client_id: str) -> dict[str, Any]:
@@ -29,4 +43,18 @@ def librdkafka_settings(log: KafkaLog, client_id: str) -> dict[str, Any]:
         "client.id": client_id,
         "reconnect.backoff.max.ms": _RECONNECT_MS_MAX,
         "log_level": _SILENT,
+        **({} if log.security is None else _librdkafka_security(log.security)),
     }
+
+
+def _librdkafka_security(security: KafkaSecurity) -> dict[str, Any]:
+    settings = {
+        "security.protocol": security.protocol,
+        "ssl.ca.location": security.ca,
+        "ssl.certificate.location": security.cert,
+        "ssl.key.location": security.key,
+        "sasl.mechanism": security.mechanism,
+        "sasl.username": security.user or None,
+        "sasl.password": security.password or None,
+    }
+    return {name: value for name, value in settings.items() if value is not None}

@@ -5,6 +5,7 @@ of the project.
 """
 
 import re
+from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 Client = Literal["kafka-python", "librdkafka"]
@@ -32,12 +33,33 @@ _SERVERS_MAX: Final = 64
 _CLIENTS: Final[tuple[Client, ...]] = ("kafka-python", "librdkafka")
 
 
+@dataclass(frozen=True, slots=True)
+class KafkaSecurity:
+    """How the brokers are known, and how they know us. Files are PEM; `ca` None: the system's
+    authorities; `mechanism` as SASL names it, None: no login."""
+
+    tls: bool
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    mechanism: str | None = None
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    @property
+    def protocol(self) -> str:
+        """As both clients name it."""
+        wire = "SSL" if self.tls else "PLAINTEXT"
+        return wire if self.mechanism is None else f"SASL_{wire}"
+
+
 class KafkaLog(NamedTuple):
     """Where a log in Kafka is, and by which client. `servers`: HOST:PORT each, to begin with."""
 
     servers: tuple[str, ...]
     topic: str = _DEFAULT_TOPIC
     client: Client = "kafka-python"
+    security: KafkaSecurity | None = None
 
     @property
     def closes_topic(self) -> str:

@@ -18,6 +18,7 @@ from rich.text import Text
 
 import bookended
 from commands.archive import Archiving
+from commands.common import Common
 from commands.dead_letters import Dropping, Listing, Replaying
 from commands.diff import Comparing
 from commands.export import Exporting
@@ -31,7 +32,6 @@ from commands.schema import Printing
 from commands.settings import (
     Checking,
     Collecting,
-    Common,
     Demonstrating,
     Leaving,
     Migrating,

@@ -97,6 +97,8 @@ class LocalKafka(LocalServer):
 
     name = "Kafka"
     port_count = 2
+    listener_names: tuple[str, ...] = ()
+    """Of a subclass, one for each port beyond the two."""
 
     _java: Java
     _home: KafkaHome
@@ -167,11 +169,21 @@ class LocalKafka(LocalServer):
         config.unlink()
         part.rename(self.data)
 
+    def further_settings(self) -> Mapping[str, str]:
+        """What a subclass adds: further listeners by `listener_names`, and all that they need."""
+        return {}
+
     def _write_settings(self, path: Path, data_name: str) -> None:
-        broker, controller = self.ports
+        broker, controller, *further = self.ports
+        open_to_clients = [f"PLAINTEXT://{HOST}:{broker}"]
+        open_to_clients += [
+            f"{name}://{HOST}:{port}"
+            for name, port in zip(self.listener_names, further, strict=True)
+        ]
         placed = {
-            "listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{broker}",
+            "listeners": ",".join([*open_to_clients, f"CONTROLLER://{HOST}:{controller}"]),
+            "advertised.listeners": ",".join(open_to_clients),
+            **self.further_settings(),
             "controller.quorum.voters": f"1@{HOST}:{controller}",
             # Relative to the server's directory: the name of that may have commas or umlauts.
             "log.dirs": data_name,

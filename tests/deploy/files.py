@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
+from commands.common import Common
 from commands.options import settings_of
-from commands.settings import Collecting, Common, Migrating, ProcessingAlone, Running
+from commands.settings import Collecting, Migrating, ProcessingAlone, Running
 from tests.documents import ROOT
 
 DEPLOY: Final = ROOT / "deploy"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from commands.common import Common
 from commands.options import load
-from commands.settings import Common
 from tests.deploy.files import Part
 
 SECRETS_AT = "/run/secrets/bookended/"

@@ -13,8 +13,8 @@ from typing import Any, Final
 import pytest
 from docker.utils.build import exclude_paths
 
+from commands.common import Common
 from commands.options import load, settings_of
-from commands.settings import Common
 from ingest.routes import ROUTES
 from tests.commands.processes import environment
 from tests.deploy.files import DEPLOY, TAKEN_BY, dockerfile, instructions
