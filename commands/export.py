@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import Select
 
 from commands.common import ENV_PREFIX
 from commands.database import database
@@ -76,8 +77,7 @@ class Exporting(Stored):
     )
     output: Path = Field(
         Path(),
-        description="File to write; or a directory, where each is named after its view. "
-        "Default: the directory one is in.",
+        description="File to write; or a directory, where each is named after its view.",
     )
     force: bool = Field(False, description="Replace files that exist.")
     json_output: bool = Field(
@@ -100,6 +100,7 @@ def command(settings: Exporting) -> None:
     wanted = [known[name] for name in dict.fromkeys(settings.views.split(","))]
     paths = _paths(settings, wanted)
     period = Period(epoch_ms(settings.since), epoch_ms(settings.until))
+    queries = [query_of(exported, period) for exported in wanted]
     if settings.is_database_embedded and not settings.database_path.is_file():
         raise Failure(
             f"database {settings.database_name}: there is no such file",
@@ -113,9 +114,9 @@ def command(settings: Exporting) -> None:
     ):
         for exported in wanted:
             snapshot.must_have(exported)
-        for exported, path in zip(wanted, paths, strict=True):
+        for exported, query, path in zip(wanted, queries, paths, strict=True):
             with touching("file", path):
-                rows = _export(settings, snapshot, (exported, period), path, progress)
+                rows = _export(settings, snapshot, (exported, query), path, progress)
                 files.append((path, rows))
     if settings.json_output:
         print(json.dumps({"files": [_as_json(path, rows) for path, rows in files]}))
@@ -147,12 +148,11 @@ def _paths(settings: Exporting, wanted: Sequence[Exported]) -> list[Path]:
 def _export(
     settings: Exporting,
     snapshot: Snapshot,
-    what: tuple[Exported, Period],
+    what: tuple[Exported, Select[Any]],
     path: Path,
     progress: Progress,
 ) -> int:
-    exported, period = what
-    query = query_of(exported, period)
+    exported, query = what
     total = None if progress.disable else snapshot.count(query)
     bar = progress.add_task(exported.name, total=total)
     rows = 0

@@ -43,6 +43,13 @@ def test_every_command_has_its_line() -> None:
         assert f"{command} {line}" in shown
 
 
+def test_a_command_that_is_not_there_is_told_with_the_likely_name() -> None:
+    done = CliRunner().invoke(main, ["expot", "sessions"])
+    assert done.exit_code == 2
+    assert "There is no command 'expot'; is export meant?" in done.output
+    assert "There is no command 'xyz'." in CliRunner().invoke(main, ["xyz"]).output
+
+
 def test_check_shows_every_setting_of_a_server() -> None:
     of_servers = {"run", "collect", "process", "migrate"}
     names = {item.flag for command in of_servers for item in settings_of(TAKEN_BY[command])}

@@ -15,19 +15,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import select
+from psycopg import sql
+from sqlalchemy import make_url, select
 
 import commands.export
 from bookended import main
 from commands.errors import Failure
 from commands.exporting import exportable
+from migrations.postgres import READER
 from models.policy import DEFAULT_POLICY
 from models.views import view_queries
 from processor.database import reading
 from tests.golden.loading import golden_names, load_golden
+from tests.postgres import admin
 from tests.processor_shell.postgres_world import PostgresWorld
 from tests.processor_shell.world import World
 from tests.reference.arrivals import Arrival
+from tests.servers import PostgresServer
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -295,3 +299,28 @@ def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.Monkey
     monkeypatch.delitem(sys.modules, "commands.parquet", raising=False)
     with pytest.raises(Failure, match=r"needs the package pyarrow\. Install it: pip install"):
         importlib.import_module("commands.parquet")
+
+
+def test_analysts_may_export_the_views(
+    tmp_path: Path, postgres: PostgresServer, postgres_url: str
+) -> None:
+    """Logged in as the role that reads the views and nothing else."""
+    with admin(postgres) as connection:
+        command = sql.SQL("ALTER ROLE {} PASSWORD 'read-only'").format(sql.Identifier(READER))
+        connection.execute(command)
+    world = PostgresWorld(tmp_path, url=postgres_url)
+    owned = Exports(world, postgres_url)
+    owned.fill()
+    url = make_url(postgres_url).set(username=READER, password="read-only")
+    exports = Exports(world, url.render_as_string(hide_password=False))
+    exports.out.mkdir()
+    done = exports(*view_queries(), "--from", "2000-01-01")
+    views = [name for name in view_queries() if name != "log_gaps"]
+    assert (done.exit_code, "has no time to choose by" in done.output) == (1, True)
+    assert [*exports.out.iterdir()] == []
+    assert exports(*views, "--from", "2000-01-01").exit_code == 0
+    assert in_order(exports.rows("sessions")) == in_order(owned.in_sql("sessions"))
+    done = exports("dead_letters")
+    assert done.exit_code == 1
+    assert "permission denied for table dead_letters" in done.output
+    world.close()
