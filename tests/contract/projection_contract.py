@@ -270,6 +270,7 @@ class ProjectionContract:
                 "reason": "no Avro",
                 "key": b"\xff",
                 "value": b"\x00junk",
+                "replay_from": None,
             }
         ]
 
