@@ -34,6 +34,9 @@ _TABLES: Final = (
     finding_rows,
     sessions_closed,
 )
+_SLOT: Final = """
+    CREATE TEMPORARY TABLE slot_{0} AS
+    SELECT * FROM {0} WHERE session_id IN (SELECT session_id FROM sessions_closed)"""
 _VISITORS: Final = 0.3  # a session: many come again
 
 
@@ -48,9 +51,8 @@ def fill(engine: Engine, sessions: int, slots: int, tell: Callable[[str], None])
         if is_postgres(engine):  # what is read is the same, and nobody needs it after a crash
             for table in _TABLES:
                 connection.execute(text(f"ALTER TABLE {partition_of(table, number)} SET UNLOGGED"))
-        connection.execute(
-            text("CREATE TEMPORARY TABLE slot AS SELECT session_id FROM sessions_closed")
-        )
+        for table in _TABLES:
+            connection.execute(text(_SLOT.format(table.name)))
         for day in range(DAYS):
             tell(f"copying it to day {day + 1} of {DAYS}")
             for table in _TABLES:
@@ -91,6 +93,5 @@ def _copying(table: Table, values: list[str], first: int, last: int) -> Any:
         f"INSERT INTO {table.name} ({names}) "  # noqa: S608 - the names are our own
         "WITH RECURSIVE copies(k) AS"
         f" (SELECT {first:d} UNION ALL SELECT k + 1 FROM copies WHERE k < {last:d}) "
-        f"SELECT {', '.join(values)} FROM copies CROSS JOIN slot"
-        f" JOIN {table.name} s ON s.session_id = slot.session_id ORDER BY k"
+        f"SELECT {', '.join(values)} FROM copies CROSS JOIN slot_{table.name} s ORDER BY k"
     )
