@@ -16,15 +16,9 @@ import click
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from commands.archive import Archiving
-from commands.common import Common
 from commands.database import check_database, database
-from commands.dead_letters import Dropping, Listing, Replaying
-from commands.diff import Comparing
 from commands.embedded import now_ms
 from commands.errors import EXIT_FAILED, Failure
-from commands.export import Exporting
-from commands.forget import Forgetting
 from commands.kafka_clients import check_client
 from commands.kafka_topics import describe_topics, faults_of_topics
 from commands.known import KNOWN, known_failure
@@ -39,16 +33,10 @@ from commands.options import (
     unknown_variables,
     value_text,
 )
-from commands.projections import DroppingProjection, ListingProjections
-from commands.promote import Promoting
-from commands.rebuild import Rebuilding
-from commands.rollback import RollingBack
-from commands.schema import Printing
-from commands.settings import Checking, Demonstrating, ProcessingAlone, Simulating
+from commands.settings import Checking
 from commands.storage import must_be_writable, storage_failure
 from commands.tables import stdout, table
-from commands.verify import Verifying
-from commands.whatif import Wondering
+from commands.takers import TAKEN_BY
 from ingest.sids import load_key_file
 from migrations import head
 from models.kafka_log import KafkaLog
@@ -63,27 +51,6 @@ from processor.projection import find_live_projection
 from processor.source import OtherLogError
 
 FREE_BYTES_MIN: Final = 100 * 1024**2
-ALL_SETTINGS: Final[tuple[type[Common], ...]] = (
-    Checking,
-    ProcessingAlone,
-    Demonstrating,
-    Simulating,
-    Verifying,
-    Exporting,
-    Printing,
-    Listing,
-    Replaying,
-    Dropping,
-    Archiving,
-    Rebuilding,
-    ListingProjections,
-    DroppingProjection,
-    Comparing,
-    Promoting,
-    RollingBack,
-    Wondering,
-    Forgetting,
-)
 
 
 class Finding(NamedTuple):
@@ -108,7 +75,7 @@ def command(settings: Checking) -> None:
         _look("session id keys", lambda: _keys(settings)),
         _look("disk", lambda: _disk(settings)),
     ]
-    remarks = unknown_variables(ALL_SETTINGS)
+    remarks = unknown_variables(tuple(TAKEN_BY.values()))
     if settings.json_output:
         print(json.dumps(_as_json(origins, findings, remarks)))
     else:

@@ -34,7 +34,9 @@ class Forgetting(Stored):
     visitor: str | None = Field(
         None, description="Forget all sessions of this visitor, as `visitor_id` has it."
     )
-    session: str | None = Field(None, description="Forget these sessions: ids, comma-separated.")
+    session: str | None = Field(
+        None, description="Forget the sessions of these ids (commas between them)."
+    )
     archive: Path | None = Field(None, description="The archive to rewrite, if there is one.")
 
 

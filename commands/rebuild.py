@@ -47,6 +47,13 @@ from processor.source import Source
 CAUGHT_UP: Final = 1_000
 """Records behind the live projection at which a rebuild ends: the processor does the rest."""
 PASSES_MAX: Final = 20
+_POLICY_NAMES: Final = {
+    "valid_play": "valid_play_ms",
+    "inactive_after": "inactive_ms",
+    "idle_after": "idle_ms",
+    "expire_after": "expired_ms",
+}
+"""The settings of rules that a policy calls otherwise."""
 
 
 class Rebuilding(Stored, Ruling):
@@ -200,7 +207,7 @@ def _changed(settings: Rebuilding, policy: Policy) -> Policy:
     asked = settings.policy
     changes: dict[str, Any] = {}
     for field in _overridden(settings):
-        name = "valid_play_ms" if field == "valid_play" else field
+        name = _POLICY_NAMES.get(field, field)
         changes[name] = getattr(asked, name)
     return replace(policy, **changes)
 

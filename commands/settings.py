@@ -11,15 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, JsonValue, SecretStr, ValidationInfo, field_validator
 
 from commands.broker_settings import Secured
 from commands.common import ENV_PREFIX, Common
-from commands.faults import FAULTS, parse_faults
 from commands.logs import LogLevel
 from commands.values import (
     Address,
-    CollectorUrl,
     DatabaseUrl,
     DataPath,
     Duration,
@@ -53,11 +51,6 @@ def _usable(read: Callable[[], object]) -> None:
         read()
     except KeyFault as error:
         raise ValueError(error.reason) from error
-
-
-def _are_faults(text: str) -> str:
-    parse_faults(text)
-    return text
 
 
 class Logged(Secured):
@@ -245,9 +238,26 @@ class Ruling(Common):
         0.99, description="Share of the content that must be played for a complete play."
     )
 
+    inactive_after: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(hours=12))] = (
+        Field(
+            timedelta(minutes=10),
+            description="Close a session after this time without an event; between two events, a "
+            "longer time counts as nothing.",
+        )
+    )
+    idle_after: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(hours=24))] = Field(
+        timedelta(minutes=30), description="Close a session whose playhead stands still so long."
+    )
+    expire_after: Annotated[Duration, Field(ge=timedelta(hours=1), le=timedelta(hours=48))] = Field(
+        timedelta(hours=24), description="Close a session so long after its first event."
+    )
+
     @property
     def policy(self) -> Policy:
         return Policy(
+            inactive_ms=round(self.inactive_after.total_seconds() * 1000),
+            idle_ms=round(self.idle_after.total_seconds() * 1000),
+            expired_ms=round(self.expire_after.total_seconds() * 1000),
             unclosed_break=self.unclosed_break,
             break_gap=self.break_gap,
             stall_detection=self.stall_detection,
@@ -361,45 +371,7 @@ class Checking(Running, ProcessingAlone, Migrating):
     )
 
 
-class Simulating(Common):
-    """The simulation."""
-
-    url: CollectorUrl = Field("http://127.0.0.1:8080", description="The collector to play against.")
-    sessions: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
-        50, description="Sessions to play in all."
-    )
-    rate: Annotated[float, Field(gt=0, le=100_000)] = Field(
-        50.0, description="Events a second, over all players, to aim at."
-    )
-    speed: Annotated[float, Field(ge=1, le=10_000)] = Field(
-        60.0,
-        description="How much faster than real time players live; their ts stay consistent and "
-        "end at the present.",
-    )
-    faults: Annotated[str, AfterValidator(_are_faults)] = Field(
-        "none",
-        description=f"What goes wrong on the way: all, none, or a list of {', '.join(FAULTS)}.",
-    )
-    seed: int = Field(1, description="One seed gives one audience and its faults.")
-    connections: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        64, description="Requests at a time at most."
-    )
-    duration: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=30))] = Field(
-        timedelta(minutes=10), description="Stop after this time."
-    )
-    truth: Path | None = Field(
-        None, description="Write each acknowledged request to this file, a JSON object a line."
-    )
-    insecure: bool = Field(False, description="Accept any certificate over HTTPS.")
-    json_output: bool = Field(
-        False,
-        description="Print one JSON object instead of tables.",
-        validation_alias=f"{ENV_PREFIX}JSON",
-    )
-
-
 GROUPS: Final[tuple[type[Common], ...]] = (
-    Simulating,
     Logged,
     Placed,
     Stored,

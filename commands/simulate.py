@@ -9,22 +9,67 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Annotated, Any, Final
 
+from pydantic import AfterValidator, Field
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from commands.common import ENV_PREFIX, Common
 from commands.errors import Failure
-from commands.faults import parse_faults
+from commands.faults import FAULTS, parse_faults
 from commands.http_client import NO_ANSWER, client
 from commands.logs import configure
 from commands.options import takes
-from commands.settings import Simulating
 from commands.simulation import Acknowledged, Plan, Simulation, Tally
 from commands.storage import touching
 from commands.tables import facts, stderr, stdout, table
+from commands.values import CollectorUrl, Duration
 
 PERCENTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p100": 1.0}
+
+
+def _are_faults(text: str) -> str:
+    parse_faults(text)
+    return text
+
+
+class Simulating(Common):
+    """The simulation."""
+
+    url: CollectorUrl = Field("http://127.0.0.1:8080", description="The collector to play against.")
+    sessions: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        50, description="Sessions to play in all."
+    )
+    rate: Annotated[float, Field(gt=0, le=100_000)] = Field(
+        50.0, description="Events a second, over all players, to aim at."
+    )
+    speed: Annotated[float, Field(ge=1, le=10_000)] = Field(
+        60.0,
+        description="How much faster than real time players live; their ts stay consistent and "
+        "end at the present.",
+    )
+    faults: Annotated[str, AfterValidator(_are_faults)] = Field(
+        "none",
+        description=f"What goes wrong on the way: all, none, or a list of {', '.join(FAULTS)}.",
+    )
+    seed: int = Field(1, description="One seed gives one audience and its faults.")
+    connections: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        64, description="Requests at a time at most."
+    )
+    duration: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=30))] = Field(
+        timedelta(minutes=10), description="Stop after this time."
+    )
+    truth: Path | None = Field(
+        None, description="Write each acknowledged request to this file, a JSON object a line."
+    )
+    insecure: bool = Field(False, description="Accept any certificate over HTTPS.")
+    json_output: bool = Field(
+        False,
+        description="Print one JSON object instead of tables.",
+        validation_alias=f"{ENV_PREFIX}JSON",
+    )
 
 
 @takes(Simulating)

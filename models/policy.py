@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from models.limits import EXPIRED_MS, IDLE_MS, INACTIVE_MS
+
 FOLD_VERSION: Final = 2
 """Raised whenever a figure or row of a golden session changes; stored with states and
 projections."""
@@ -14,6 +16,10 @@ class Policy:
 
     `valid_play_ms`: content time from which a play counts as valid. `complete_play_share`: share of
     the content's length that must have been played (unique) for a complete play.
+
+    Time-outs (docs/rules.md "Closing"): `inactive_ms` of arrival time without an event, which is
+    also the longest `dt` that counts; `idle_ms` of `ts` with a playhead that stands still;
+    `expired_ms` of arrival time since the first event.
     """
 
     unclosed_break: Literal["content", "ad"] = "content"
@@ -21,6 +27,9 @@ class Policy:
     stall_detection: Literal["on", "off"] = "on"
     valid_play_ms: int = 30_000
     complete_play_share: float = 0.99
+    inactive_ms: int = INACTIVE_MS
+    idle_ms: int = IDLE_MS
+    expired_ms: int = EXPIRED_MS
 
 
 DEFAULT_POLICY: Final = Policy()

@@ -6,7 +6,7 @@ decides, by the state before the second event.
 
 from typing import Final
 
-from models.limits import INACTIVE_MS, PING_GAP_MS, STALL_MIN_EVENTS, STALL_MIN_MS
+from models.limits import PING_GAP_MS, STALL_MIN_EVENTS, STALL_MIN_MS
 from models.policy import Policy
 from models.records import Event
 from models.rows import Activity
@@ -47,7 +47,7 @@ def account(state: SessionState, event: Event, dt: int, policy: Policy) -> None:
 def _spend(state: SessionState, event: Event, dt: int, moved_ms: int, policy: Policy) -> Activity:
     """The table of the rules. Returns what was on screen meanwhile."""
     player = state.player
-    if dt > INACTIVE_MS:
+    if dt > policy.inactive_ms:
         state.untracked_ms += dt
         return "untracked"
     if player == "ended":

@@ -245,7 +245,7 @@ class PartitionMemory:
         state = self._states.get(session_id)
         if state is None:
             return 0 if session_id in self._stored else None
-        return due_at(state, is_closed=state.announced_close != NEVER)
+        return due_at(state, self._rules.policy, is_closed=state.announced_close != NEVER)
 
     def _session(self, session_id: str, closes: list[Close]) -> SessionWrite:
         state = self._states[session_id]
@@ -261,7 +261,7 @@ class PartitionMemory:
             state.partition,
             state.first_offset,
             offset_of(state),
-            due_at(state, is_closed=summary.closed),
+            due_at(state, self._rules.policy, is_closed=summary.closed),
             b"" if summary.final else dump(state),
         )
 

@@ -16,12 +16,10 @@ from typing import Final
 
 from models.limits import (
     EVENTS_MAX,
-    EXPIRED_MS,
-    IDLE_MS,
-    INACTIVE_MS,
     PING_GAP_MS,
     REORDER_WINDOW_MS,
 )
+from models.policy import Policy
 from models.records import Event
 from processor.order import HASH_BYTES, HASHES_BYTES, LOW_32_BITS, PING_CODE
 from processor.state import SessionState
@@ -43,7 +41,7 @@ _SIZE_MAX: Final = _HEAD.size + _WAITING_MAX * _PING.size
 _EVENTS_BELOW: Final = EVENTS_MAX - _WAITING_MAX - 1
 
 
-def pass_quietly(state: SessionState, event: Event, offset: int) -> bool:
+def pass_quietly(state: SessionState, event: Event, offset: int, policy: Policy) -> bool:
     """Lets a ping wait and applies the one that is due by now, if all is as expected.
 
     False: nothing was done, the long way has to be taken. `offset`: of the event's record.
@@ -57,7 +55,7 @@ def pass_quietly(state: SessionState, event: Event, offset: int) -> bool:
         or findings is not None
     ):
         return False
-    quiet = state.quiet or _begin(state)
+    quiet = state.quiet or _begin(state, policy)
     if quiet is None:
         return False
     clock, ms, count, until, ms_max, ad_until, hashes, due_ts, due_ms, due_since, _ = _read(quiet)
@@ -68,7 +66,7 @@ def pass_quietly(state: SessionState, event: Event, offset: int) -> bool:
     if (
         ts <= newest_ts
         or not newest_since < received_at <= until
-        or received_at - newest_since > INACTIVE_MS
+        or received_at - newest_since > policy.inactive_ms
         or size >= _SIZE_MAX
         or count >= _EVENTS_BELOW
     ):
@@ -97,7 +95,7 @@ def pass_quietly(state: SessionState, event: Event, offset: int) -> bool:
     return True
 
 
-def _begin(state: SessionState) -> bytes | None:
+def _begin(state: SessionState, policy: Policy) -> bytes | None:
     """Packs a state that may go on quietly: nothing but bare pings wait, within content that plays
     on or within an ad of a break. None: it may not."""
     waiting = state.waiting
@@ -120,7 +118,7 @@ def _begin(state: SessionState) -> bytes | None:
     if state.ad_break is not None:
         if state.ad is None or state.span_activity != "ad":
             return None
-        ad_until = state.moved_at + IDLE_MS - 1
+        ad_until = state.moved_at + policy.idle_ms - 1
     elif (
         state.ad is not None
         or state.span_activity != "content"
@@ -132,7 +130,7 @@ def _begin(state: SessionState) -> bytes | None:
         state.clock,
         state.playhead_ms,
         state.event_count,
-        state.first_arrival + EXPIRED_MS,
+        state.first_arrival + policy.expired_ms,
         state.playhead_limit_ms,
         ad_until,
         state.hashes.rjust(HASHES_BYTES, b"\0"),

@@ -17,9 +17,6 @@ from collections.abc import Iterable
 from models.limits import (
     CLOCK_SET_BACK_MS,
     EVENTS_MAX,
-    EXPIRED_MS,
-    IDLE_MS,
-    INACTIVE_MS,
     REORDER_WINDOW_MS,
     WAITING_MAX,
 )
@@ -52,7 +49,7 @@ def fold(
 ) -> SessionState:
     """Folds events of one session, in arrival order, into a state that the caller owns."""
     for event in events:
-        if not pass_quietly(state, event, state.last_offset):
+        if not pass_quietly(state, event, state.last_offset, policy):
             arrive(state, event, policy)
     write_back(state)
     return state
@@ -100,7 +97,7 @@ def _accept(state: SessionState, event: Event, policy: Policy) -> None:
 def _move_arrival_clock(state: SessionState, received_at: int, policy: Policy) -> None:
     if received_at <= state.arrival_clock:
         return
-    if not state.offline and received_at > limit_at(state):
+    if not state.offline and received_at > limit_at(state, policy):
         close_by_limit(state, policy)
         return
     state.arrival_clock = received_at
@@ -108,9 +105,9 @@ def _move_arrival_clock(state: SessionState, received_at: int, policy: Policy) -
         release(state, received_at, policy)
 
 
-def limit_at(state: SessionState) -> int:
+def limit_at(state: SessionState, policy: Policy) -> int:
     """The arrival time after which the session closes by itself: inactive or expired."""
-    return min(arrived_at(state) + INACTIVE_MS, state.first_arrival + EXPIRED_MS)
+    return min(arrived_at(state) + policy.inactive_ms, state.first_arrival + policy.expired_ms)
 
 
 def release(state: SessionState, now: int, policy: Policy) -> None:
@@ -153,7 +150,7 @@ def tick(state: SessionState, now: int, policy: Policy) -> None:
     if state.is_closed():
         return
     release(state, now, policy)
-    if not state.is_closed() and not state.offline and now > limit_at(state):
+    if not state.is_closed() and not state.offline and now > limit_at(state, policy):
         close_by_limit(state, policy)
 
 
@@ -162,11 +159,12 @@ def close_by_limit(state: SessionState, policy: Policy) -> None:
     apply_waiting(state, policy)
     if state.is_closed():
         return
-    left_ms = state.first_arrival + EXPIRED_MS - state.arrival_clock
-    if left_ms < INACTIVE_MS:
+    left_ms = state.first_arrival + policy.expired_ms - state.arrival_clock
+    if left_ms < policy.inactive_ms:
         close(state, "expired", state.clock, policy, seconds_since=left_ms // 1000)
     else:
-        close(state, "inactive", state.clock, policy, seconds_since=INACTIVE_MS // 1000)
+        seconds_since = policy.inactive_ms // 1000
+        close(state, "inactive", state.clock, policy, seconds_since=seconds_since)
 
 
 # --- what an event is judged to be --------------------------------------------------------------
@@ -259,10 +257,11 @@ def apply(state: SessionState, event: Event, policy: Policy) -> None:
         state.playhead_ms = playhead_ms
         state.moved_at = ts
     _count(state, event)
-    if ts - state.moved_at >= IDLE_MS and not state.offline:
+    if ts - state.moved_at >= policy.idle_ms and not state.offline:
         close(state, "idle", ts, policy)
         return
-    _take_effect(state, event, ts, policy, was_main=was_main, untracked=dt > INACTIVE_MS)
+    untracked = dt > policy.inactive_ms
+    _take_effect(state, event, ts, policy, was_main=was_main, untracked=untracked)
     _note_playhead(state, event)
 
 

@@ -104,7 +104,7 @@ def fold_records(
                 state.partition, state.first_offset = partition, offset
                 states[session_id] = state
             for event in events:
-                if offline or not pass_quietly(state, event, offset):
+                if offline or not pass_quietly(state, event, offset, policy):
                     arrive(state, event, policy)
             if offline:
                 end_of_list(state, policy)
@@ -134,7 +134,7 @@ def tick(
     return closed
 
 
-def due_at(state: SessionState, *, is_closed: bool) -> int:
+def due_at(state: SessionState, policy: Policy, *, is_closed: bool) -> int:
     """The first arrival time at which a tick may change what the session's rows say or close it
     for good. `is_closed`: its summary says closed, because of an event that waits.
 
@@ -144,7 +144,7 @@ def due_at(state: SessionState, *, is_closed: bool) -> int:
     waiting = written_back(state).waiting if is_closed else ()
     if waiting:
         return min(event.received_at for event in waiting) + REORDER_WINDOW_MS + 1
-    return limit_at(state) + 1
+    return limit_at(state, policy) + 1
 
 
 def note_gap(states: Iterable[SessionState], detail: str) -> None:

@@ -73,7 +73,7 @@ class Totals:
 
     def _due_at(self, session_id: str) -> int | None:
         state = self._states.get(session_id)
-        return None if state is None else due_at(state, is_closed=state.is_closed())
+        return None if state is None else due_at(state, self._policy, is_closed=state.is_closed())
 
     def _add(self, state: SessionState) -> None:
         figures = summarize(state, self._policy).figures

@@ -82,7 +82,7 @@ class Live:
             return
         if self.lazy_ticks:
             summary = summarize(state, self.policy)
-            if at < due_at(state, is_closed=summary.closed and not summary.final):
+            if at < due_at(state, DEFAULT_POLICY, is_closed=summary.closed and not summary.final):
                 return
         tick(self.states, [self.session_id], at, self.policy)
 

@@ -17,62 +17,14 @@ from rich.console import Console
 from rich.text import Text
 
 import bookended
-from commands.archive import Archiving
-from commands.common import Common
-from commands.dead_letters import Dropping, Listing, Replaying
-from commands.diff import Comparing
-from commands.export import Exporting
-from commands.forget import Forgetting
 from commands.options import Setting, settings_of, value_text
-from commands.projections import DroppingProjection, ListingProjections
-from commands.promote import Promoting
-from commands.rebuild import Rebuilding
-from commands.rollback import RollingBack
-from commands.schema import Printing
-from commands.settings import (
-    Checking,
-    Collecting,
-    Demonstrating,
-    Leaving,
-    Migrating,
-    ProcessingAlone,
-    Running,
-    Simulating,
-)
-from commands.verify import Verifying
-from commands.whatif import Wondering
+from commands.takers import TAKEN_BY
 from tests.documents import ROOT, read
 
 README: Final = ROOT / "README.md"
 PICTURE: Final = ROOT / "docs/images/demo.svg"
 WIDTH: Final = 80
 
-TAKEN_BY: Final[dict[str, type[Common]]] = {
-    "run": Running,
-    "collect": Collecting,
-    "process": ProcessingAlone,
-    "leave": Leaving,
-    "migrate": Migrating,
-    "demo": Demonstrating,
-    "simulate": Simulating,
-    "verify": Verifying,
-    "export": Exporting,
-    "schema": Printing,
-    "dead-letters list": Listing,
-    "dead-letters replay": Replaying,
-    "dead-letters drop": Dropping,
-    "archive": Archiving,
-    "rebuild": Rebuilding,
-    "projections list": ListingProjections,
-    "projections drop": DroppingProjection,
-    "diff": Comparing,
-    "whatif": Wondering,
-    "forget": Forgetting,
-    "promote": Promoting,
-    "rollback": RollingBack,
-    "check": Checking,
-}
-"""`check` comes last: it takes all settings of the servers, which the table need not repeat."""
 
 # rich's own template loads fonts from elsewhere; a picture in a document must not.
 _SVG: Final = """\

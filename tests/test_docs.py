@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 import bookended
 from commands.advice import ADVICE
+from commands.takers import TAKEN_BY
 from ingest.metrics import METRICS
 from ingest.routes import ROUTES, Route
 from models.limits import (
@@ -34,7 +35,7 @@ from tests.documents import ROOT, Document, documents, read, table_rows
 CODE_FOLDERS: Final = ("models", "ingest", "processor", "migrations", "commands", "deploy", "tests")
 WRITE_ANEW: Final = "`python -m tests.readme_parts` writes it anew"
 SAMPLES_OF_BAD_TEXT: Final = frozenset(("test_tidy.py", "test_docs.py"))
-PARTS_OF_COMMANDS: Final = [name for name in readme_parts.TAKEN_BY if " " in name]
+PARTS_OF_COMMANDS: Final = [name for name in TAKEN_BY if " " in name]
 _REFERENCE: Final = re.compile(
     r'docs/(\w+)\.md`?(?: ((?:"[^"]{1,60}"(?:, | and |, and )?)+))?', re.DOTALL
 )

@@ -18,7 +18,8 @@ from commands.options import (
     unknown_variables,
     value_text,
 )
-from commands.settings import Checking, Collecting, Demonstrating, Running, Simulating
+from commands.settings import Checking, Collecting, Demonstrating, Running
+from commands.simulate import Simulating
 from commands.values import (
     Address,
     duration_text,

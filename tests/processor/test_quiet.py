@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 import pytest
 
-from models.policy import DEFAULT_POLICY
+from models.policy import DEFAULT_POLICY, Policy
 from models.records import Event, Record
 from processor import session, step
 from processor.quiet import pass_quietly
@@ -21,7 +21,7 @@ SESSION_ID = "a" * 64
 
 
 def fold_counting(
-    events: list[Event], shortcut: Callable[[SessionState, Event, int], bool]
+    events: list[Event], shortcut: Callable[[SessionState, Event, int, Policy], bool]
 ) -> bytes:
     """The state's bytes after all events, with `shortcut` in the place of the real one."""
     state = SessionState(SESSION_ID, events[0].received_at)
@@ -31,7 +31,7 @@ def fold_counting(
     return dump(state)
 
 
-def never(state: SessionState, event: Event, offset: int) -> bool:
+def never(state: SessionState, event: Event, offset: int, policy: Policy) -> bool:
     return False
 
 
@@ -49,7 +49,7 @@ def test_short_and_long_way_agree(seed: int) -> None:
 
 
 def fold_record_by_record(
-    records: list[Record], shortcut: Callable[[SessionState, Event, int], bool]
+    records: list[Record], shortcut: Callable[[SessionState, Event, int, Policy], bool]
 ) -> bytes:
     """The bytes after all records, a summary now and then, through the door that loops use."""
     states: dict[str, SessionState] = {}
@@ -77,8 +77,8 @@ def test_short_and_long_way_agree_over_a_log(seed: int) -> None:
 def test_most_pings_of_an_ordinary_session_take_the_short_way() -> None:
     taken: list[bool] = []
 
-    def counted(state: SessionState, event: Event, offset: int) -> bool:
-        taken.append(pass_quietly(state, event, offset))
+    def counted(state: SessionState, event: Event, offset: int, policy: Policy) -> bool:
+        taken.append(pass_quietly(state, event, offset, policy))
         return taken[-1]
 
     events = [Event("sessionStart", 0, 0, received_at=0), Event("play", 0, 0, received_at=0)]

@@ -412,3 +412,17 @@ def test_no_stalls_by_policy() -> None:
 def test_stalls_in_an_offline_list_are_found_too() -> None:
     says = records([start(0), event("play", 0), event("ping", 1), event("ping", 4)], offline=True)
     assert says.figures.stall_ms == 4_000
+
+
+def test_the_timeouts_can_be_set() -> None:
+    policy = Policy(inactive_ms=60_000, idle_ms=120_000, expired_ms=3_600_000)
+    silent = session(event("play", 0, 0, 0), event("ping", 61, 61, 61), policy=policy).figures
+    assert (silent.close_reason, silent.seconds_since_last_event) == ("inactive", 60)
+    still = [event("ping", at, 0, at) for at in range(30, 151, 30)]
+    idle = session(event("play", 0, 0, 0), *still, policy=policy).figures
+    assert (idle.close_reason, idle.closed_at) == ("idle", event("ping", 120).ts)
+    long = [event("ping", at, at, at) for at in range(50, 3_700, 50)]
+    expired = session(event("play", 0, 0, 0), *long, policy=policy).figures
+    assert expired.close_reason == "expired"
+    gap = [event("play", 0, 0, 0), event("ping", 61, 61, 30)]
+    assert session(*gap, policy=policy).figures.untracked_ms == 61_000

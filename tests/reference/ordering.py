@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from models import limits
+from models.policy import DEFAULT_POLICY, Policy
 from models.records import Event, Record
 from models.rows import CloseReason
 from tests.reference.arrivals import Step, Tick, identity
@@ -50,6 +51,7 @@ class Desk:
     `start_came_after`: how many events had been applied when the first `sessionStart` arrived.
     """
 
+    policy: Policy = DEFAULT_POLICY
     applied: list[Applied] = field(default_factory=list)
     waiting: list[Event] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
@@ -247,7 +249,7 @@ def shows_idle(desk: Desk, event: Event) -> bool:
         since = a.event.ts
         if a.manner == "set back":
             break
-    return since is not None and event.ts - since >= limits.IDLE_MS
+    return since is not None and event.ts - since >= desk.policy.idle_ms
 
 
 # --- closing (§7) ----------------------------------------------------------------------------
@@ -269,17 +271,17 @@ def close_if_over(desk: Desk, now: int) -> None:
     """10 min of arrival time without an event, or 24 h since the first: the earlier deadline."""
     if desk.arrival_clock is None or desk.first_arrival is None:
         return
-    inactive_at = desk.arrival_clock + limits.INACTIVE_MS
-    expired_at = desk.first_arrival + limits.EXPIRED_MS
+    inactive_at = desk.arrival_clock + desk.policy.inactive_ms
+    expired_at = desk.first_arrival + desk.policy.expired_ms
     if now <= inactive_at and now <= expired_at:
         return
     apply_all_waiting(desk)
     if is_closed(desk):
         desk.traits.add("a close waited when a limit was over")
     elif inactive_at <= expired_at:
-        close_at_last_event(desk, "inactive", limits.INACTIVE_MS // 1000)
+        close_at_last_event(desk, "inactive", desk.policy.inactive_ms // 1000)
     else:
-        left_ms = desk.first_arrival + limits.EXPIRED_MS - desk.arrival_clock
+        left_ms = desk.first_arrival + desk.policy.expired_ms - desk.arrival_clock
         close_at_last_event(desk, "expired", left_ms // 1000)
 
 

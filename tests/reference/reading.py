@@ -56,7 +56,7 @@ class Reading(NamedTuple):
 
 def read(steps: Sequence[Step], policy: Policy = DEFAULT_POLICY) -> Reading:
     """The rows after the whole log."""
-    desk = Desk()
+    desk = Desk(policy)
     for step in steps:
         take(desk, step)
     return reading_of(desk, policy)
@@ -64,7 +64,7 @@ def read(steps: Sequence[Step], policy: Policy = DEFAULT_POLICY) -> Reading:
 
 def read_prefixes(steps: Sequence[Step], policy: Policy = DEFAULT_POLICY) -> Iterator[Reading]:
     """The rows after each step of the log; nothing while no event has arrived."""
-    desk = Desk()
+    desk = Desk(policy)
     for step in steps:
         take(desk, step)
         if desk.applied or desk.waiting:

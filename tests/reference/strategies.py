@@ -126,6 +126,9 @@ def policies() -> st.SearchStrategy[Policy]:
         unclosed_break=st.sampled_from(["content", "ad"]),
         break_gap=st.sampled_from(["excluded", "content"]),
         stall_detection=st.sampled_from(["on", "off"]),
+        inactive_ms=st.sampled_from([600_000, 60_000]),
+        idle_ms=st.sampled_from([1_800_000, 120_000]),
+        expired_ms=st.sampled_from([86_400_000, 3_600_000]),
     )
 
 

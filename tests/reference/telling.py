@@ -98,7 +98,7 @@ def end_stretch(story: Story, applied: Applied) -> None:
 
 def activity_of(story: Story, dt: int, *, advanced: bool) -> Activity:
     """The table of §3, row by row; a stall is seen later, from the run."""
-    if dt > limits.INACTIVE_MS:
+    if dt > story.policy.inactive_ms:
         return "untracked"
     states: dict[str, Activity] = {"ended": "ended", "paused": "pause", "buffering": "buffer"}
     if story.player in states:

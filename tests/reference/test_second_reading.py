@@ -28,6 +28,7 @@ POLICIES = [
     Policy(unclosed, gap, stalls, valid_play_ms=5_000)
     for unclosed, gap, stalls in product(UNCLOSED, GAPS, STALLS)
 ]
+POLICIES += [Policy(inactive_ms=60_000, idle_ms=120_000, expired_ms=3_600_000)]
 
 
 def fold_differs(steps: list[Step], policy: Policy = DEFAULT_POLICY) -> Differences:
