@@ -44,6 +44,10 @@ GOALS: Final = {
         "audience_minute, a day, PostgreSQL",
         "retention, a day, PostgreSQL",
     ],
+    "live": [
+        "sustained, 200 sessions",
+        "oldest event not in SQL, p99, 200 sessions",
+    ],
 }
 
 

@@ -22,6 +22,7 @@ BENCHES: Final = {
     "end-to-end": "from a request to its SQL row",
     "postgres": "a checkpoint's cost a session, on PostgreSQL and SQLite",
     "reports": "a day of each report, among a million sessions",
+    "live": "every event another session, from Kafka into PostgreSQL",
 }
 """In the order in which they run; each is a module `<name>_bench` with a function `bench`."""
 

@@ -143,7 +143,7 @@ def _all_move(cluster: Cluster) -> bool:
     while time.monotonic() < deadline:
         time.sleep(_LOOKED_EVERY_S)
         now = cluster.places()
-        before = before or now
+        before = now | before
         if len(now) == PARTITIONS and all(
             place.version > before[number].version + 1 for number, place in now.items()
         ):

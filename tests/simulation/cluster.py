@@ -60,6 +60,11 @@ class Program:
         self._log_start = 0
         self._again_at = 0.0
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         with self._lock, self.log.open("ab") as output:
             self._log_start = output.tell()
