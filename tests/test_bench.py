@@ -36,6 +36,25 @@ GOALS: Final = {
     ],
     "end-to-end": ["request to SQL row, p99"],
     "postgres": [],
+    "catch-up": [
+        "into PostgreSQL, librdkafka",
+        "into PostgreSQL, kafka-python, to its bare loop",
+        "processor's memory above 1.5 KiB a session, kafka-python",
+        "into PostgreSQL, librdkafka, to its bare loop",
+        "processor's memory above 1.5 KiB a session, librdkafka",
+    ],
+    "ingest": [
+        *(
+            f"collector, Kafka by librdkafka, {connections} connections, to empty by {what}"
+            for connections in (64, 512)
+            for what in ("requests/s", "a core's time")
+        ),
+        *(
+            f"collector, Kafka by {client}, {connections} connections, memory"
+            for connections in (64, 512)
+            for client in ("kafka-python", "librdkafka")
+        ),
+    ],
     "reports": [
         "content_daily, a day, PostgreSQL",
         "ad_daily, a day, PostgreSQL",
@@ -57,7 +76,7 @@ def run_quickly(bench: str, path: Path) -> dict[str, Any]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr

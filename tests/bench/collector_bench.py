@@ -29,6 +29,7 @@ class Turn(NamedTuple):
 
     load: Load
     cpu_s: float
+    memory_bytes: int
 
     @property
     def cost_us(self) -> float:
@@ -46,11 +47,11 @@ def bench(effort: Effort) -> list[Figure]:
 
         def contender(name: str) -> Callable[[], float]:
             server = stack.enter_context(worker(serve, name, Path(directory), server_core))
-            _turn(server, pinger, session_ids, duration_s / 2)  # warms up
+            take_turn(server, pinger, Order(0, session_ids, duration_s / 2))  # warms up
             turns[name] = []
 
             def run() -> float:
-                turns[name].append(_turn(server, pinger, session_ids, duration_s))
+                turns[name].append(take_turn(server, pinger, Order(0, session_ids, duration_s)))
                 return turns[name][-1].load.rate
 
             return run
@@ -63,7 +64,7 @@ def bench(effort: Effort) -> list[Figure]:
         *(Figure(name, "requests/s", rates[name]) for name in names),
         *_to_empty("requests/s", {name: ratios(rates[name], rates[EMPTY]) for name in names}),
         *_to_empty("a core's time", {name: ratios(costs[EMPTY], costs[name]) for name in names}),
-        *(figure for name in names for figure in _details(name, turns[name])),
+        *(figure for name in names for figure in details(name, turns[name])),
         Figure("fsync of 4 KiB on this disk", "ms", fsync_ms),
     ]
 
@@ -75,7 +76,8 @@ def _to_empty(what: str, samples: dict[str, list[float]]) -> list[Figure]:
     ]
 
 
-def _details(name: str, turns: list[Turn]) -> list[Figure]:
+def details(name: str, turns: list[Turn]) -> list[Figure]:
+    """What else is told of a contender."""
     busy = [100 * turn.cpu_s / turn.load.elapsed_s for turn in turns]
     return [
         Figure(f"{name}, a request", "µs of a core", [turn.cost_us for turn in turns]),
@@ -84,11 +86,12 @@ def _details(name: str, turns: list[Turn]) -> list[Figure]:
     ]
 
 
-def _turn(server: Ask, pinger: Ask, session_ids: tuple[str, ...], duration_s: float) -> Turn:
-    port, before_s = server("before")
-    load = pinger(Order(port, session_ids, duration_s))
-    _, after_s = server("after")
-    return Turn(load, after_s - before_s)
+def take_turn(server: Ask, pinger: Ask, order: Order) -> Turn:
+    """One turn of the load against a contender; the order's port is the server's to say."""
+    port, before_s, _ = server("before")
+    load = pinger(order._replace(port=port))
+    _, after_s, memory_bytes = server("after")
+    return Turn(load, after_s - before_s, memory_bytes)
 
 
 def _fsync_ms(directory: Path) -> list[float]:

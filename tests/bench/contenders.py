@@ -2,7 +2,7 @@
 
 `empty`: the least that uvicorn can do, an app that reads the body and answers 204. `stubbed`: the
 real collector over a log that acknowledges at once. `embedded`: the real collector over the
-embedded log, on a disk.
+embedded log, on a disk. A name of a client: the real collector over Kafka by that client.
 """
 
 import os
@@ -14,15 +14,19 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from commands.kafka_clients import closes_reader, kafka_publisher
 from commands.logs import configure
 from ingest.app import AppConfig
 from ingest.closes import Close
 from ingest.collector import Collector, embedded_collector
 from ingest.server import CollectorServer, ServerConfig, bound_socket
 from ingest.sids import Sids
+from models.kafka_log import KafkaLog
+from models.placement import Placement, parse_partition_counts
 from tests.bench.workers import questions, stay_on
 
 KEY: Final = bytes(range(32))
@@ -73,9 +77,11 @@ class NoCloses:
         """There is nothing open."""
 
 
-def serve(connection: Connection, name: str, directory: Path, core: int | None) -> None:
-    """A worker that serves one contender. Any question is answered with its port, and the seconds
-    of the core that it has used."""
+def serve(
+    connection: Connection, name: str, place: Path | KafkaLog | None, core: int | None
+) -> None:
+    """A worker that serves one contender over the log at `place`. Any question is answered with its
+    port, the seconds of the core that it has used, and its memory in bytes."""
     stay_on(core)
     configure("error", "json")
     socket = bound_socket("127.0.0.1", 0)
@@ -98,17 +104,21 @@ def serve(connection: Connection, name: str, directory: Path, core: int | None) 
         uvicorn_server.run([socket])
     else:
         socket.close()
-        server = CollectorServer(_collector(name, directory), ServerConfig(port=port))
+        server = CollectorServer(_collector(name, place), ServerConfig(port=port))
         server.bind()
         _answer(connection, port, server.started.is_set)
         server.run(handle_signals=True)
 
 
-def _collector(name: str, directory: Path) -> Collector:
+def _collector(name: str, place: Path | KafkaLog | None) -> Collector:
     registry = CollectorRegistry()
-    if name == EMBEDDED:
-        return embedded_collector(AppConfig(), directory / "log.db", (KEY,), now_ms, registry)
     sids = Sids((KEY,), now_ms)
+    if isinstance(place, KafkaLog):
+        publisher = kafka_publisher(place, Placement(parse_partition_counts("4")))
+        return Collector(AppConfig(), publisher, closes_reader(place), sids, registry)
+    if name == EMBEDDED:
+        assert place is not None
+        return embedded_collector(AppConfig(), place / "log.db", (KEY,), now_ms, registry)
     return Collector(AppConfig(), AcknowledgingPublisher(), NoCloses(), sids, registry)
 
 
@@ -117,7 +127,7 @@ def _answer(connection: Connection, port: int, is_started: Callable[[], bool]) -
         while not is_started():
             time.sleep(0.01)
         for _ in questions(connection):
-            connection.send((port, time.process_time()))
+            connection.send((port, time.process_time(), psutil.Process().memory_info().rss))
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=answer, daemon=True).start()

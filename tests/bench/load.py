@@ -39,11 +39,12 @@ _HEAD: Final = (
 
 
 class Order(NamedTuple):
-    """What to do: ping these sessions at this port for so long."""
+    """What to do: ping these sessions at this port for so long, over so many connections."""
 
     port: int
     session_ids: tuple[str, ...]
     duration_s: float
+    connections: int = CONNECTIONS
 
 
 class Load(NamedTuple):
@@ -137,8 +138,8 @@ async def _drive(order: Order) -> Load:
     made = requests(order.session_ids)
     begin = perf_counter()
     pingers = []
-    for number in range(CONNECTIONS):
-        own = made[number::CONNECTIONS]
+    for number in range(order.connections):
+        own = made[number :: order.connections]
         make = partial(_Pinger, own, begin + order.duration_s, latencies)
         _, pinger = await loop.create_connection(make, "127.0.0.1", order.port)
         pingers.append(pinger)

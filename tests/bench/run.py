@@ -21,6 +21,8 @@ BENCHES: Final = {
     "collector": "requests a second, against an empty ASGI app",
     "end-to-end": "from a request to its SQL row",
     "postgres": "a checkpoint's cost a session, on PostgreSQL and SQLite",
+    "catch-up": "a full topic in Kafka into PostgreSQL, by each client",
+    "ingest": "requests acknowledged by Kafka, by each client",
     "reports": "a day of each report, among a million sessions",
     "live": "every event another session, from Kafka into PostgreSQL",
 }
