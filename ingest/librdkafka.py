@@ -29,7 +29,12 @@ from models.kafka_clients import librdkafka_settings
 from models.kafka_log import REQUEST_BYTES_MAX, KafkaLog
 
 _FETCHED_EVERY_S: Final = 0.001
-_LINGER_MS: Final = 1
+_LINGER_MS: Final = 3
+"""What a batch waits for more: with 1 ms a record costs a fifth more, with 10 ms it only waits."""
+
+_GZIP_LEVEL: Final = 1
+"""As cheap as none at all; the usual level costs a quarter of a record's time."""
+
 _CLIENT_ID: Final = "bookended-collector"
 
 
@@ -75,6 +80,7 @@ class LibrdkafkaBrokers:
                 "message.max.bytes": REQUEST_BYTES_MAX,
                 "batch.size": BATCH_BYTES_MAX,
                 "compression.type": "gzip",
+                "compression.level": _GZIP_LEVEL,
                 "queue.buffering.max.messages": self._records_max,
                 "queue.buffering.max.kbytes": self._bytes_max // 1024,
             }
