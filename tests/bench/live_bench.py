@@ -38,7 +38,10 @@ _LOOK_S: Final = 0.05
 _SLICE_S: Final = 0.02
 _PATIENCE_S: Final = 300.0
 _PROGRESS: Final = "SELECT log_partition, next_offset FROM progress"
-_ROWS: Final = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables"
+_ROWS: Final = (
+    "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables "
+    "WHERE schemaname NOT LIKE 'pg\\_temp%'"  # where rows wait on their way
+)
 
 
 class Feed(NamedTuple):
