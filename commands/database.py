@@ -15,6 +15,7 @@ from commands.errors import Failure
 from commands.settings import Ruling, Stored
 from commands.storage import make_directory_of, touching
 from migrations import NewerSchemaError, OlderSchemaError, check, upgrade
+from processor.claim import RulesError
 from processor.database import open_database, telling
 from processor.projection import Projection, ensure_live_projection, find_live_projection
 
@@ -79,7 +80,10 @@ def _named(settings: Stored) -> Iterator[None]:
 
 
 def _compare_rules(engine: Engine, projection: int, ruling: Ruling) -> None:
-    rules = Projection(engine, projection).rules()
+    try:
+        rules = Projection(engine, projection).rules()
+    except RulesError:
+        return  # the processor stands by and says so
     if rules.policy != ruling.policy:
         logger.warning(
             "policy_not_used",

@@ -70,11 +70,15 @@ class RulesError(Exception):
         self.fold_version = fold_version
 
     def __str__(self) -> str:
-        return (
+        made = (
             f"projection {self.projection} is made by rules of version {self.fold_version}, this "
-            f"release has version {FOLD_VERSION}; `bookended rebuild` makes one by this release's "
-            "rules and `bookended promote` puts it in the live one's place, while the release that "
-            "made this one goes on"
+            f"release has version {FOLD_VERSION}"
+        )
+        if self.fold_version > FOLD_VERSION:
+            return f"{made}; run the release that made it, or go back with `bookended rollback`"
+        return (
+            f"{made}; run `bookended rebuild` with this release, then `bookended promote` with the "
+            "number that it says, and leave the release that made this one running until then"
         )
 
 

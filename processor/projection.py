@@ -116,8 +116,9 @@ class Projection:
         """Makes this processor the partition's owner, for every other one to see, and returns
         the proof. `log`: the log's name and id; a new projection begins at `start_offset`.
 
-        Errors: `OtherLogError`, `ProjectionMissingError`, `RulesError`.
+        Errors: `NotLiveError`, `OtherLogError`, `ProjectionMissingError`, `RulesError`.
         """
+        self.must_be_current()  # or one of other rules is stood by for that was left long since
         with writing(self._engine) as connection:
             read_rules(connection, self.projection)
             if is_postgres(connection):

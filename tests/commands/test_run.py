@@ -7,6 +7,7 @@ import pty
 import resource
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import time
@@ -116,6 +117,28 @@ def test_two_processes_over_the_same_files(serve: Serve, tmp_path: Path) -> None
     wait_until(lambda: request(closed, late).status == 410, "the close told to the collector")
     assert (processor.stop(), collector.stop(signal.SIGINT)) == (0, 0)
     assert json.loads(processor.lines[-1])["event"] == "stopped"
+
+
+def test_a_processor_of_newer_rules_stands_by(serve: Serve, cli: Cli, tmp_path: Path) -> None:
+    """Not ready, and it says what to run; which helps."""
+    assert cli("demo", "--data", "bookended-data").returncode == 0
+    database = tmp_path / "bookended-data" / "analytics.db"
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("UPDATE projections SET fold_version = fold_version - 1")
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
+        metrics = f"127.0.0.1:{free.getsockname()[1]}"
+    processor = serve("process", "--metrics-listen", metrics)
+    processor.wait_for("processor_standing_by")
+    answer = request(f"http://{metrics}/readyz")
+    assert answer.status == 503
+    said = json.loads(answer.body)["message"]
+    assert "standing_by: projection 1 is made by rules of version" in said
+    assert "run `bookended rebuild`" in said
+    assert "Projection 2 holds all sessions" in cli("rebuild").stdout
+    assert cli("promote", "2").returncode == 0
+    processor.wait_for("processor_running")
+    assert request(f"http://{metrics}/readyz").status == 200
+    assert processor.stop() == 0
 
 
 def test_a_second_one_on_the_same_directory_is_refused(serve: Serve, cli: Cli) -> None:

@@ -108,9 +108,18 @@ class ProjectionContract:
         with engine.begin() as connection:
             connection.execute(update(projections).values(fold_version=FOLD_VERSION + 1))
         before = everything(engine)
-        with pytest.raises(RulesError, match=f"version {FOLD_VERSION + 1}"):
+        with pytest.raises(RulesError, match=f"version {FOLD_VERSION + 1}.*; run the release"):
             projection.claim(0, LOG, 1)
         assert everything(engine) == before
+
+    def test_a_projection_of_older_rules_says_what_to_run(
+        self, engine: Engine, projection: Projection
+    ) -> None:
+        with engine.begin() as connection:
+            connection.execute(update(projections).values(fold_version=FOLD_VERSION - 1))
+        steps = "; run `bookended rebuild` with this release, then `bookended promote`"
+        with pytest.raises(RulesError, match=steps):
+            projection.rules()
 
     def test_a_projection_that_is_not_there_is_named(
         self, engine: Engine, projection: Projection
