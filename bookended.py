@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "rollback": "Takes the last promotion back.",
     "forget": "Removes what names a viewer; figures stay.",
     "migrate": "Brings log and database to this release's schema.",
+    "explain": "Shows one session's time line, and why each stretch counts as what it does.",
     "verify": "Compares every session's totals with the sums of its rows.",
     "export": "Writes views and tables to Parquet or CSV files.",
     "schema": "Prints the Avro schema of the log's records.",

@@ -1,6 +1,6 @@
 """What each finding (docs/rules.md "Findings") asks of a client team, one line a code.
 
-Beside the record's way: shown by `demo`. Imports nothing of the project.
+Beside the record's way: shown by `demo` and `explain`. Imports nothing of the project.
 """
 
 from typing import Final
@@ -32,4 +32,5 @@ ADVICE: Final[dict[str, str]] = {
     "wrong_type": "Send each value in its documented type.",
     "unknown_param": "Check the spelling of this key; it is kept as sent.",
     "missing_param": "Send this documented key.",
+    "log_gap": "Nothing: the log lost records before they were read, so events may be missing.",
 }

@@ -5,18 +5,19 @@ Part of the composition root. A SQLite file is made and migrated at every start;
 `processor`, `migrations`, the settings.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, inspect
 
 from commands.errors import Failure
 from commands.settings import Ruling, Stored
 from commands.storage import make_directory_of, touching
 from migrations import NewerSchemaError, OlderSchemaError, check, upgrade
+from models.views import view_table
 from processor.claim import RulesError
-from processor.database import open_database, telling
+from processor.database import open_database, snapshot, telling
 from processor.projection import Projection, ensure_live_projection, find_live_projection
 
 logger = structlog.get_logger("bookended")
@@ -35,6 +36,43 @@ def database(settings: Stored, *, read_only: bool = False) -> Iterator[Engine]:
             yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def snapshot_of(settings: Stored, *views: str) -> Iterator[Connection]:
+    """The database as it is at one moment, to be read alone; nobody waits for it.
+
+    `views`: what is read, if no more than these is; then a role is enough that may read only them.
+    Errors: `Failure`, and those that `known_failure` knows.
+    """
+    path = settings.database_path if settings.is_database_embedded else None
+    if path is not None and not path.is_file():
+        raise Failure(
+            f"database {path}: there is no such file", "Give the right --data or --database."
+        )
+    with (
+        nullcontext() if path is None else touching("database", path),
+        database(settings, read_only=True) as engine,
+    ):
+        if not views:
+            check_database(settings, engine)
+        with snapshot(engine) as connection:
+            _check_views(settings, connection, views)
+            yield connection
+
+
+def _check_views(settings: Stored, connection: Connection, views: Sequence[str]) -> None:
+    """Errors: `Failure` unless they have at least the columns of this release."""
+    known = inspect(connection)
+    for name in views:
+        columns = known.get_columns(name) if known.has_table(name) else []
+        missing = set(view_table(name).c.keys()) - {column["name"] for column in columns}
+        if missing:
+            what = f"the columns {', '.join(sorted(missing))} in {name}" if columns else name
+            raise Failure(
+                f"database {settings.database_name} has not {what}",
+                "Run `bookended migrate`, or give the right --database.",
+            )
 
 
 def prepare_database(settings: Stored, ruling: Ruling, now_ms: int) -> None:

@@ -10,6 +10,7 @@ from commands.archive import Archiving
 from commands.common import Common
 from commands.dead_letters import Dropping, Listing, Replaying
 from commands.diff import Comparing
+from commands.explain import Explaining
 from commands.export import Exporting
 from commands.forget import Forgetting
 from commands.projections import DroppingProjection, ListingProjections
@@ -38,6 +39,7 @@ TAKEN_BY: Final[dict[str, type[Common]]] = {
     "migrate": Migrating,
     "demo": Demonstrating,
     "simulate": Simulating,
+    "explain": Explaining,
     "verify": Verifying,
     "export": Exporting,
     "schema": Printing,

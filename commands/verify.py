@@ -5,27 +5,22 @@ composition root.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import click
 from pydantic import Field
-from sqlalchemy import Connection
 
 from commands.common import ENV_PREFIX
-from commands.database import check_database, database
-from commands.errors import EXIT_FAILED, Failure
+from commands.database import snapshot_of
+from commands.errors import EXIT_FAILED
 from commands.logs import configure
 from commands.options import takes
 from commands.settings import Stored
-from commands.storage import touching
 from commands.tables import facts, stdout
 from commands.verify_archive import verify_archive
 from commands.verifying import Counted, Difference, count, differences
-from processor.database import snapshot
 
 SHOWN_MAX: Final = 1_000
 """Differences that are shown; all are counted."""
@@ -57,7 +52,7 @@ def command(settings: Verifying) -> None:
     if settings.archive is not None:
         verify_archive(settings.archive, json_output=settings.json_output)
         return
-    with _snapshot_of(settings) as connection:
+    with snapshot_of(settings) as connection:
         counted = count(connection)
         found = differences(connection)
         shown = [*islice(found, SHOWN_MAX)]
@@ -68,26 +63,6 @@ def command(settings: Verifying) -> None:
         _show(counted, shown, total)
     if total:
         raise click.exceptions.Exit(EXIT_FAILED)
-
-
-@contextmanager
-def _snapshot_of(settings: Verifying) -> Iterator[Connection]:
-    """Errors: `Failure`."""
-    if not settings.is_database_embedded:
-        with database(settings, read_only=True) as engine:
-            check_database(settings, engine)
-            with snapshot(engine) as connection:
-                yield connection
-        return
-    path = settings.database_path
-    if not path.is_file():
-        raise Failure(
-            f"database {path}: there is no such file", "Give the right --data or --database."
-        )
-    with touching("database", path), database(settings, read_only=True) as engine:
-        check_database(settings, engine)
-        with snapshot(engine) as connection:
-            yield connection
 
 
 def _as_json(counted: Counted, shown: list[Difference], total: int) -> dict[str, Any]:

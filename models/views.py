@@ -14,12 +14,15 @@ from sqlalchemy import (
     Label,
     Select,
     Table,
+    TableClause,
     and_,
     case,
+    column,
     false,
     literal,
     null,
     select,
+    table,
     union_all,
 )
 from sqlalchemy.dialects import sqlite
@@ -54,6 +57,12 @@ def view_queries() -> dict[str, ViewQuery]:
 def report_queries() -> dict[str, ViewQuery]:
     """Of these the reports, which are made of days."""
     return {**daily_report_queries(), **time_report_queries()}
+
+
+def view_table(name: str) -> TableClause:
+    """A view as a table to select from: its columns with the types that they have in Python."""
+    columns = view_queries()[name].selected_columns
+    return table(name, *(column(found.name, found.type) for found in columns))
 
 
 def create_statements(dialect: Dialect) -> list[str]:
@@ -122,10 +131,10 @@ def _ads() -> Select[Any]:
 
 def _ad_columns() -> list[Column[Any] | Label[Any]]:
     columns: list[Column[Any] | Label[Any]] = []
-    for column in ad_rows.c:
-        if column.name != "projection":
-            columns.append(column)
-        if column.name == "ended_by":
+    for own in ad_rows.c:
+        if own.name != "projection":
+            columns.append(own)
+        if own.name == "ended_by":
             columns += _tracked()
     return columns
 

@@ -26,7 +26,7 @@ from models.limits import (
     REMEMBERED_HASHES,
     WAITING_MAX,
 )
-from processor.findings import FINDING_CODES
+from processor.findings import FINDING_CODES, LOG_GAP
 from processor.processor_metrics import PROCESSOR_METRICS
 from processor.runner import RunnerState
 from tests import readme_parts
@@ -157,7 +157,7 @@ def test_every_finding_is_described_and_has_advice() -> None:
     rows = [row for row in table_rows(rules().section("Findings")) if row[0] != "code"]
     assert [row[0].strip("`") for row in rows] == list(FINDING_CODES)
     assert all(all(cell for cell in row) and len(row) == 3 for row in rows)
-    assert list(ADVICE) == list(FINDING_CODES)
+    assert list(ADVICE) == [*FINDING_CODES, LOG_GAP]
 
 
 # --- examples -----------------------------------------------------------------------------------
