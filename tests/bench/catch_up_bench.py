@@ -24,9 +24,10 @@ from prometheus_client import CollectorRegistry
 
 import migrations
 from commands.embedded import ProcessorThread
+from commands.interpreter import tune_interpreter
 from commands.kafka_topics import migrate_topics
 from commands.logs import configure
-from commands.settings import Processing
+from commands.settings import ProcessingAlone
 from deploy.local import LocalKafka, LocalPostgres
 from models.kafka_log import Client, KafkaLog
 from models.placement import Placement, parse_partition_counts
@@ -183,9 +184,10 @@ def _catch_up(order: Order, count: int) -> Run:
 def _process(connection: Connection) -> None:
     """A worker that catches up as `process` does, until nobody asks any more."""
     configure("error", "json")
+    tune_interpreter()  # as `process` does
     with ExitStack() as stack:
         for order in questions(connection):
-            settings = Processing(
+            settings = ProcessingAlone(
                 log=f"{order.log}?client={order.log.client}",
                 database=order.database,
                 group=order.group,
