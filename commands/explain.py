@@ -3,6 +3,7 @@
 After the record's way; reads SQL, never the log, and changes nothing. Imports the composition root.
 """
 
+import importlib
 import json
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,6 @@ from pydantic import AfterValidator, Field
 
 from commands.common import ENV_PREFIX
 from commands.database import snapshot_of
-from commands.explain_page import page
 from commands.explain_text import show
 from commands.explained import as_json, explained
 from commands.explaining import VIEWS, find_session, read_session
@@ -64,6 +64,8 @@ def command(settings: Explaining) -> None:
         rows = read_session(connection, find_session(connection, settings.session))
     told = explained(rows)
     if settings.html is not None:
+        # Imported only now: what loads every command's settings need not wait for templates.
+        page = importlib.import_module("commands.explain_page").page
         with touching("HTML file", settings.html):
             settings.html.write_text(page(told), encoding="utf-8")
     if settings.json_output:

@@ -73,22 +73,36 @@ class Stretch(NamedTuple):
         return self.activity == "ad" and self.counted_as == "content"
 
 
+class _Known(NamedTuple):
+    """The rows by number. `suspects`: the breaks that may count without a closing bookend."""
+
+    rows: SessionRows
+    ad_breaks: Mapping[int | None, Row]
+    ads: Mapping[int | None, Row]
+    chapters: Mapping[int | None, Row]
+    suspects: frozenset[int]
+
+
 def stretches(rows: SessionRows) -> list[Stretch]:
     """The session's time line, each stretch with its reason."""
-    breaks = {row["break_number"]: row for row in rows.ad_breaks}
-    ads = {row["ad_number"]: row for row in rows.ads}
-    chapters = {row["chapter_number"]: row for row in rows.chapters}
+    known = _Known(
+        rows,
+        {row["break_number"]: row for row in rows.ad_breaks},
+        {row["ad_number"]: row for row in rows.ads},
+        {row["chapter_number"]: row for row in rows.chapters},
+        frozenset(_without_closing(rows)),
+    )
     around = (None, *rows.spans, None)
     found = []
     for before, span, after in zip(around, rows.spans, around[2:], strict=False):
-        ad = ads.get(span["ad_number"], {})
+        ad = known.ads.get(span["ad_number"], {})
         names = (
-            breaks.get(span["break_number"], {}).get("name"),
+            known.ad_breaks.get(span["break_number"], {}).get("name"),
             ad.get("name") or ad.get("ad_id"),
-            chapters.get(span["chapter_number"], {}).get("name"),
+            known.chapters.get(span["chapter_number"], {}).get("name"),
         )
         columns = (span[name] for name in Stretch._fields[:11])
-        found.append(Stretch._make((*columns, *names, _reason(rows, span, before, after))))
+        found.append(Stretch._make((*columns, *names, _reason(known, span, before, after))))
     return found
 
 
@@ -97,14 +111,14 @@ def seconds(ms: float) -> str:
     return f"{ms / 1000:,.3f}".rstrip("0").rstrip(".") + " s"
 
 
-def _reason(rows: SessionRows, span: Row, before: Row | None, after: Row | None) -> Reason:
+def _reason(known: _Known, span: Row, before: Row | None, after: Row | None) -> Reason:
     activity = span["activity"]
     if activity == "ad":
-        reason = _of_ad(rows, span)
+        reason = _of_ad(known, span)
     elif activity == "break":
         reason = _of_gap(span)
     elif activity == "content":
-        reason = _of_content(rows, span, after)
+        reason = _of_content(known.rows, span, after)
     elif activity in ("pause", "buffer"):
         reason = _of_pause(activity, span)
     else:
@@ -169,24 +183,23 @@ def _is_seek(span: Row, after: Row) -> bool:
 # --- ads and their bookends ----------------------------------------------------------------------
 
 
-def _of_ad(rows: SessionRows, span: Row) -> Reason:
-    ad = f"ad {span['ad_number']}"
+def _of_ad(known: _Known, span: Row) -> Reason:
     number = span["break_number"]
     if number is None:
-        ads = [s for s in rows.spans if s["ad_number"] == span["ad_number"]]
-        played = sum(s["duration_ms"] for s in ads if s["activity"] == "ad")
+        ad = span["ad_number"]
+        played = seconds(known.ads[ad]["playing_ms"])
         return Reason(
-            f"adBreakStart never came: {ad} is in no break, its {seconds(played)} are content",
+            f"adBreakStart never came: ad {ad} is in no break, its {played} are content",
             "no-opening",
             "adBreakStart",
         )
-    found = next(row for row in rows.ad_breaks if row["break_number"] == number)
+    found = known.ad_breaks[number]
     if not found["tracked"]:
-        return _of_unclosed(rows, found)
+        return _of_unclosed(known.rows, found)
     if found["ended_at"] is None:
         text = f"break {number} is still open: ad time, by the policy unclosed_break = ad"
         return Reason(text, "policy-ad")
-    return _of_tracked(rows, found)
+    return _of_tracked(known, found)
 
 
 def _of_unclosed(rows: SessionRows, found: Row) -> Reason:
@@ -212,14 +225,13 @@ def _instead(rows: SessionRows, void: Row) -> str:
     return "the session closed" if is_last else "another adBreakStart came"
 
 
-def _of_tracked(rows: SessionRows, found: Row) -> Reason:
+def _of_tracked(known: _Known, found: Row) -> Reason:
     """A break that counts has both bookends, unless the policy `unclosed_break = ad` let it."""
-    number = found["break_number"]
+    rows, number = known.rows, found["break_number"]
     lost = rows.finding("break_not_completed")
-    suspects = [*_without_closing(rows)]
-    if lost is None or found not in suspects:
+    if lost is None or number not in known.suspects:
         return Reason(f"break {number} has both bookends", "both-bookends")
-    if len(suspects) > lost["count"] or not rows.has_all_spans:
+    if len(known.suspects) > lost["count"] or not rows.has_all_spans:
         # A closing bookend and what came right after it had the same instant.
         return Reason(
             f"break {number} counts as complete: its adBreakComplete came, or was not asked for "
@@ -234,7 +246,7 @@ def _of_tracked(rows: SessionRows, found: Row) -> Reason:
     )
 
 
-def _without_closing(rows: SessionRows) -> Iterator[Row]:
+def _without_closing(rows: SessionRows) -> Iterator[int]:
     """Breaks that ended where the next one began or the session closed: those that count without a
     closing bookend are among them. None where one does not count: then no policy lets any."""
     if not all(row["tracked"] for row in rows.ad_breaks):
@@ -243,7 +255,7 @@ def _without_closing(rows: SessionRows) -> Iterator[Row]:
         assert found is not None
         end = rows.session["last_event_at"] if later is None else later["started_at"]
         if found["ended_at"] == end and (later or not rows.is_live):
-            yield found
+            yield found["break_number"]
 
 
 # --- totals --------------------------------------------------------------------------------------

@@ -113,9 +113,12 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_code_schemas_and_migrations_and_no_more(wheel: Path) -> None:
     in_tree = {"bookended.py"}
     for package in (*PACKAGES, "deploy/local"):
-        found = (path for path in (ROOT / package).rglob("*") if path.suffix in {".py", ".avsc"})
+        found = (
+            path for path in (ROOT / package).rglob("*") if path.suffix in {".py", ".avsc", ".html"}
+        )
         in_tree |= {path.relative_to(ROOT).as_posix() for path in found}
     assert "models/schemas/session_record.v1.avsc" in in_tree
+    assert "commands/templates/session.html" in in_tree
     revisions = {path for path in in_tree if path.startswith("migrations/versions/")}
     assert revisions - {"migrations/versions/__init__.py"}
     with zipfile.ZipFile(wheel) as archive:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from commands.explaining import find_session, read_session
 from models.policy import DEFAULT_POLICY, Policy
@@ -14,6 +15,7 @@ from models.records import Event
 from models.time_line import Reason, SessionRows, Stretch, differences, stretches, totals
 from processor.database import snapshot
 from tests.documents import read
+from tests.processor_shell.test_exactly_once import crowd
 from tests.processor_shell.world import World, event, session_id
 
 Rows = Callable[..., SessionRows]
@@ -180,6 +182,29 @@ def test_totals_that_differ_are_found(rows_of: Rows) -> None:
     line = stretches(rows)
     assert differences(rows.session, totals(line)) == {}
     assert differences(rows.session, totals(line[:0])) == {"content_ms": (9_000, 0)}
+
+
+@pytest.mark.parametrize("policy", [DEFAULT_POLICY, Policy("ad", "content")], ids=str)
+def test_whatever_was_sent_is_explained(tmp_path: Path, policy: Policy) -> None:
+    """Sessions with faults of every kind, first while most are live, then all of them."""
+    world = World(tmp_path, policy)
+    records = sorted(crowd(11, 24), key=lambda record: record.events[0].received_at)
+    half = len(records) // 2
+    told = 0
+    for part in (records[:half], records[half:]):
+        world.append(*part)
+        world.now_ms = part[-1].events[0].received_at
+        world.process()
+        with snapshot(world.engine) as connection:
+            for found in connection.execute(text("SELECT session_id FROM sessions")).scalars():
+                rows = read_session(connection, found)
+                line = stretches(rows)
+                assert differences(rows.session, totals(line)) == {}
+                told += len(line)
+                missing = {s.span_number for s in line if s.reason.missing is not None}
+                assert missing >= {s.span_number for s in line if s.is_unbookended_ad}
+    world.close()
+    assert told > 200
 
 
 def test_every_rule_that_a_reason_names_stands_in_the_rules() -> None:
