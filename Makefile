@@ -48,7 +48,7 @@ $(STAMP): $(RUN_STAMP)
 run: $(RUN_STAMP) ## the demo: sample sessions over HTTP, and the rows that come of them
 	@$(VENV)/bin/bookended demo
 
-serve: $(RUN_STAMP) ## collector and processor on 127.0.0.1:8080, data in ./bookended-data
+serve: $(RUN_STAMP) ## collector, processor, /explore on 127.0.0.1:8080, data in ./bookended-data
 	@$(VENV)/bin/bookended run
 
 check: setup ## ruff and mypy

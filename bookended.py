@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "migrate": "Brings log and database to this release's schema.",
     "explain": "Shows one session's time line, and why each stretch counts as what it does.",
     "verify": "Compares every session's totals with the sums of its rows.",
+    "explore": "Shows sessions in a browser.",
     "export": "Writes views and tables to Parquet or CSV files.",
     "schema": "Prints the Avro schema of the log's records.",
     "dead-letters": "Shows, replays or drops records that break the contract.",

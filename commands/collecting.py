@@ -14,12 +14,17 @@ from commands.settings import Collecting
 from commands.storage import make_directory_of
 from ingest.app import AppConfig
 from ingest.collector import Collector, embedded_collector
-from ingest.server import CollectorServer, ServerConfig
+from ingest.server import Around, CollectorServer, ServerConfig, alone
 from ingest.sids import Sids, load_key_file, load_or_create_key_file, parse_keys
 
 
-def collector_server(settings: Collecting, registry: CollectorRegistry) -> CollectorServer:
-    """The server, not yet bound. Errors: `Failure`, and those that `known_failure` knows."""
+def collector_server(
+    settings: Collecting, registry: CollectorRegistry, around: Around = alone
+) -> CollectorServer:
+    """The server, not yet bound. `around`: what it serves beside the collector.
+
+    Errors: `Failure`, and those that `known_failure` knows.
+    """
     config = AppConfig(
         profile=settings.profile,
         path_prefix=settings.path_prefix,
@@ -39,6 +44,7 @@ def collector_server(settings: Collecting, registry: CollectorRegistry) -> Colle
             drain_grace_s=settings.drain_grace.total_seconds(),
             drain_s_max=round(settings.drain_max.total_seconds()),
         ),
+        around,
     )
 
 

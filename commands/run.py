@@ -1,6 +1,7 @@
 """`bookended run`: collector and processor in one process, over the embedded files.
 
-Part of the composition root. Imports `collecting`, `embedded`, the locks and the settings.
+Part of the composition root. Imports `collecting`, `embedded`, `exploring`, the
+locks and the settings.
 """
 
 import structlog
@@ -8,12 +9,14 @@ from prometheus_client import CollectorRegistry
 
 from commands.collecting import collector_server, url_of
 from commands.embedded import ProcessorThread, prepare
+from commands.exploring import PATH, explorer
 from commands.interpreter import tune_interpreter
 from commands.log_parts import sole_collector, sole_processor
 from commands.logs import configure
 from commands.options import takes
 from commands.settings import Running
 from commands.tables import banner
+from explore.app import beside
 
 logger = structlog.get_logger("bookended")
 
@@ -28,15 +31,19 @@ def command(settings: Running) -> None:
     """
     configure(settings.log_level, settings.log_format)
     tune_interpreter()
-    with sole_collector(settings), sole_processor(settings):
+    with (
+        sole_collector(settings),
+        sole_processor(settings),
+        explorer(settings, settings.explore_token_file) as pages,
+    ):
         registry = CollectorRegistry()
-        server = collector_server(settings, registry)
+        server = collector_server(settings, registry, lambda collector: beside(collector, pages))
         bound = server.bind()
         prepare(settings)
         processor = ProcessorThread(settings, registry, server.drain)
         processor.start()
         try:
-            banner(url_of(settings, bound), settings.data)
+            banner(url_of(settings, bound), settings.data, explorer=PATH)
             server.run(handle_signals=True)
         finally:
             processor.stop()

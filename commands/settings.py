@@ -43,6 +43,8 @@ POSITIONAL: Final[dict[str, JsonValue]] = {"positional": True}
 POSITIONAL_SEVERAL: Final[dict[str, JsonValue]] = {"positional": "several"}
 """The same, of one or more words."""
 
+TOKEN_LENGTH_MIN: Final = 16
+
 Profile = Literal["standard", "strict"]
 
 
@@ -336,8 +338,45 @@ class ProcessingAlone(Processing):
     )
 
 
-class Running(Collecting, Processing):
-    """Collector and processor together."""
+class Explorable(Common):
+    """Who may look at the session explorer."""
+
+    explore_token_file: Path | None = Field(
+        None,
+        description="File with the token that people must give to look at the explorer, 16 "
+        "characters or more. Default: only people on this machine may look.",
+    )
+
+    @field_validator("explore_token_file")
+    @classmethod
+    def _token_is_long(cls, path: Path | None) -> Path | None:
+        if path is not None and len(read_password(path)) < TOKEN_LENGTH_MIN:
+            raise ValueError(
+                f"holds fewer than {TOKEN_LENGTH_MIN} characters; make one: openssl rand -hex 32"
+            )
+        return path
+
+
+class Exploring(Stored, Explorable):
+    """The session explorer alone."""
+
+    explore_listen: Listen = Field(
+        "127.0.0.1:8081",
+        description="HOST:PORT to show the explorer on; port 0 takes a free one. Any but this "
+        "machine's own needs a token.",
+    )
+
+    @field_validator("explore_listen")
+    @classmethod
+    def _others_need_a_token(cls, listen: str, info: ValidationInfo) -> str:
+        has_token = info.data.get("explore_token_file", True)
+        if not has_token and not parse_address(listen).is_loopback:
+            raise ValueError("others could look there; give a token too, by --explore-token-file")
+        return listen
+
+
+class Running(Collecting, Processing, Explorable):
+    """Collector, processor and session explorer together."""
 
 
 class Demonstrating(Common):
@@ -361,7 +400,7 @@ class Demonstrating(Common):
     )
 
 
-class Checking(Running, ProcessingAlone, Migrating):
+class Checking(Running, ProcessingAlone, Migrating, Exploring):
     """The check: all settings that a server takes."""
 
     json_output: bool = Field(
@@ -379,6 +418,8 @@ GROUPS: Final[tuple[type[Common], ...]] = (
     Processing,
     Grouped,
     ProcessingAlone,
+    Explorable,
+    Exploring,
     Ruling,
     Migrating,
     Demonstrating,

@@ -70,8 +70,9 @@ def clock(duration_ms: int | None) -> str:
     return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
 
 
-def banner(url: str, data: Path) -> None:
-    """What somebody who started a server at a terminal wants to know; nothing into a pipe."""
+def banner(url: str, data: Path, **more: str) -> None:
+    """What somebody who started a server at a terminal wants to know; nothing into a pipe. `more`:
+    names, and paths of this server."""
     console = stdout()
     if not console.is_terminal:
         return
@@ -79,6 +80,7 @@ def banner(url: str, data: Path) -> None:
         facts(
             {
                 "collector": f"{url}/api/v1/sessions",
+                **{name: f"{url}{path}" for name, path in more.items()},
                 "data": str(data),
                 "health": f"{url}/readyz, {url}/metrics",
                 "try": f"{program()} simulate --url {url}",

@@ -12,7 +12,7 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +37,15 @@ _REASONS: Final = {
 }
 
 _log = structlog.get_logger(__name__)
+
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+Around = Callable[[Asgi], Asgi]
+"""From the collector's app to the app that is served: it may have other paths beside it."""
+
+
+def alone(collector: Asgi) -> Asgi:
+    """Nothing beside the collector."""
+    return collector
 
 
 class ListenError(Exception):
@@ -86,8 +95,9 @@ class ServerConfig:
 class CollectorServer:
     """Serves one collector: `bind`, then `run` until somebody calls `drain`."""
 
-    def __init__(self, collector: Collector, config: ServerConfig) -> None:
+    def __init__(self, collector: Collector, config: ServerConfig, around: Around = alone) -> None:
         self._collector = collector
+        self._app = around(collector.app)
         self._config = config
         self._socket: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -157,7 +167,7 @@ class CollectorServer:
         )
         protocol = protocol_class(bounds, self._collector.metrics.reject)
         return uvicorn.Config(
-            cast(Any, self._collector.app),
+            cast(Any, self._app),
             http=cast(Any, protocol),
             ws="none",
             lifespan="off",

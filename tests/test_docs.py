@@ -32,7 +32,9 @@ from processor.runner import RunnerState
 from tests import readme_parts
 from tests.documents import ROOT, Document, documents, read, table_rows
 
-CODE_FOLDERS: Final = ("models", "ingest", "processor", "migrations", "commands", "deploy", "tests")
+CODE_FOLDERS: Final = (
+    "models", "ingest", "processor", "migrations", "explore", "commands", "deploy", "tests",
+)  # fmt: skip
 WRITE_ANEW: Final = "`python -m tests.readme_parts` writes it anew"
 SAMPLES_OF_BAD_TEXT: Final = frozenset(("test_tidy.py", "test_docs.py"))
 PARTS_OF_COMMANDS: Final = [name for name in TAKEN_BY if " " in name]
@@ -233,7 +235,7 @@ def test_every_metric_is_described(name: str) -> None:
 def log_events() -> set[str]:
     """The names of all log lines that the program writes by itself."""
     found = set()
-    for folder in ("ingest", "processor", "commands"):
+    for folder in ("ingest", "processor", "explore", "commands"):
         for path in (ROOT / folder).glob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 match node:

@@ -27,9 +27,10 @@ MAY_IMPORT: Final = {
     "ingest": {"models", "ingest"},
     "processor": {"models", "processor"},
     "migrations": {"models", "migrations"},
+    "explore": {"models", "explore"},
     "deploy": {"deploy"},
-    "commands": {"models", "ingest", "processor", "migrations", "deploy", "commands"},
-    "bookended": {"models", "ingest", "processor", "migrations", "deploy", "commands"},
+    "commands": {"models", "ingest", "processor", "migrations", "explore", "deploy", "commands"},
+    "bookended": {"models", "ingest", "processor", "migrations", "explore", "deploy", "commands"},
 }
 """Which packages of the project a package may import. `tests` is importable by none of them."""
 
@@ -246,7 +247,7 @@ def check_docstrings(source: Source) -> Iterator[str]:
         return
     if not ast.get_docstring(source.tree) and (source.tree.body or source.package != "tests"):
         yield "the module has no docstring"
-    if source.package not in {"models", "ingest", "processor"}:
+    if source.package not in {"models", "ingest", "processor", "explore"}:
         return
     for node in source.tree.body:
         if (
@@ -354,6 +355,8 @@ BAD_SAMPLES: Final[tuple[tuple[Check, str, str], ...]] = (
     (check_layers, "processor/a.py", "def f():\n    import ingest.app"),
     (check_layers, "models/a.py", "from commands.settings import Settings"),
     (check_layers, "migrations/env.py", "import importlib\nimportlib.import_module('processor.x')"),
+    (check_layers, "explore/a.py", "from processor.database import open_database"),
+    (check_layers, "explore/a.py", "import ingest.app"),
     (check_layers, "commands/a.py", "import bookended"),
     (check_layers, "bookended.py", "from tests import test_tidy"),
     (check_layers, "ingest/a.py", "from ..processor import session"),

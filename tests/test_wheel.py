@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-PACKAGES: Final = ("commands", "ingest", "migrations", "models", "processor")
+PACKAGES: Final = ("commands", "explore", "ingest", "migrations", "models", "processor")
 DEMO_PATIENCE_S: Final = 300  # only so that a demo that hangs ends as a failure
 
 

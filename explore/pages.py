@@ -1,0 +1,187 @@
+"""The pages: from a request to rows to HTML. Every text from events is escaped by the templates.
+
+Behind `app`. Page functions run in threads, few at a time: reading waits for reading, and never
+holds up a collector in the same process. Imports its neighbours and `models`.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from sqlalchemy import Connection, Engine
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from explore import wording
+from explore.filters import Asked, asked, must_be_text, shown_instant
+from explore.reading import SPANS_SHOWN_MAX, reading, session_page, session_rows
+from explore.time_line import ACTIVITIES, COUNTED, counted, missing, picture
+from models.time_line import SessionRows, differences, stretches, totals
+
+_AT_A_TIME: Final = 3
+_WAIT_S_MAX: Final = 20
+RANGE_WORDS: Final = {
+    "hour": "last hour",
+    "day": "last 24 hours",
+    "week": "last 7 days",
+    "month": "last 30 days",
+    "all": "all time",
+}
+SORT_WORDS: Final = {
+    "newest": "newest first",
+    "oldest": "oldest first",
+    "content": "most content time",
+    "unbookended": "most unbookended ad time",
+    "findings": "most findings",
+}
+_TOTALS: Final = {
+    "content_ms": "Content",
+    "unbookended_ad_ms": "of it unbookended ads",
+    "ad_ms": "Ads",
+    "ad_gap_ms": "Breaks, no ad",
+    "pause_ms": "Pause",
+    "buffer_ms": "Buffering",
+    "stall_ms": "Stalls",
+    "startup_ms": "Start-up",
+    "untracked_ms": "Untracked",
+}
+
+
+class NoSuchSessionError(Exception):
+    """No session has this id."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id)
+        self.session_id = session_id
+
+
+class UnfitDatabaseError(Exception):
+    """The database has another schema than this release reads. `reason` ends with what to do."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Explorer:
+    """What the explorer is put together from.
+
+    `engine`: for reading alone. `unfit`: why the database cannot be read by this release, empty if
+    it can. `advice`: by a finding's code, what the player's developer can do. `token`: what people
+    must know who look; None if only people on this machine may.
+    """
+
+    engine: Engine
+    unfit: Callable[[], str]
+    advice: Mapping[str, str]
+    now_ms: Callable[[], int]
+    token: str | None = None
+
+
+class Pages:
+    """The page functions. Errors: `BadAddressError`, those above, and the database driver's."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self._explorer = explorer
+        self._turns = threading.BoundedSemaphore(_AT_A_TIME)
+        self._templates = Environment(
+            loader=PackageLoader("explore"),
+            autoescape=select_autoescape(default=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        for name in ("duration", "clock", "number", "instant", "share"):
+            self._templates.filters[name] = getattr(wording, name)
+        self._templates.globals |= {"activities": ACTIVITIES, "counted_words": COUNTED}
+
+    def sessions(self, request: Request) -> Response:
+        """The list of sessions."""
+        wanted = _asked(request, self._explorer.now_ms())
+        with self._reading() as connection:
+            page = session_page(connection, wanted)
+            is_empty = not page.rows and _is_empty(connection)
+        return self._page(
+            "sessions.html", page=page, wanted=wanted, is_empty=is_empty, ranges=RANGE_WORDS,
+            sorts=SORT_WORDS, shown_instant=shown_instant,
+            has_live=any(row["status"] == "live" for row in page.rows),
+        )  # fmt: skip
+
+    def session(self, request: Request) -> Response:
+        """One session."""
+        session_id = request.query_params.get("id", "")
+        must_be_text("id", session_id)
+        with self._reading() as connection:
+            rows = session_rows(connection, session_id)
+        if rows is None:
+            raise NoSuchSessionError(session_id)
+        return self._page("session.html", **self._told(rows))
+
+    def _told(self, rows: SessionRows) -> dict[str, Any]:
+        whole = stretches(rows)
+        line = whole[:SPANS_SHOWN_MAX]
+        sums = totals(whole)
+        row = rows.session
+        return {
+            "session": row,
+            "rows": rows,
+            "line": line,
+            "all_count": len(whole),
+            "picture": picture(rows, line),
+            "missing": missing(whole),
+            "counted": counted,
+            "totals": {words: row[name] for name, words in _TOTALS.items()},
+            "unequal": differences(row, sums) if rows.has_all_spans else {},
+            "advice": self._explorer.advice,
+            "begin": min((stretch.started_at for stretch in line), default=row["started_at"]),
+        }
+
+    def login(self, target: str, *, is_wrong: bool) -> Response:
+        """The form that asks for the token."""
+        page = self._page("login.html", target=target, is_wrong=is_wrong)
+        page.status_code = HTTPStatus.UNAUTHORIZED
+        page.headers["WWW-Authenticate"] = "Bearer"
+        return page
+
+    def message(
+        self,
+        status: HTTPStatus,
+        what: str,
+        step: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """A page that says what is wrong and what to do."""
+        page = self._page("message.html", what=what, step=step)
+        page.status_code = status
+        page.headers.update(headers or {})
+        return page
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        if not self._turns.acquire(timeout=_WAIT_S_MAX):
+            raise UnfitDatabaseError("Too many pages are being read at once; try again.")
+        try:
+            if reason := self._explorer.unfit():
+                raise UnfitDatabaseError(reason)
+            with reading(self._explorer.engine) as connection:
+                yield connection
+        finally:
+            self._turns.release()
+
+    def _page(self, template: str, **values: Any) -> HTMLResponse:
+        return HTMLResponse(self._templates.get_template(template).render(values))
+
+
+def _asked(request: Request, now_ms: int) -> Asked:
+    return asked(dict(request.query_params), now_ms)
+
+
+def _is_empty(connection: Connection) -> bool:
+    """Whether there is no session at all, of any time."""
+    everything = asked({"range": "all"}, 0)
+    return not session_page(connection, everything).rows

@@ -1,0 +1,137 @@
+"""The explorer behind a real server, and its pages taken apart.
+
+Only for tests.
+"""
+
+import http.client
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from typing import Any, Final, NamedTuple, cast
+from urllib.parse import urlencode
+
+import uvicorn
+from sqlalchemy import Engine
+
+from commands.advice import ADVICE
+from explore.app import explorer_app
+from explore.pages import Explorer
+from ingest.server import bound_socket
+from processor.database import open_database
+from tests.reports.rows import at
+
+NOW: Final = at("12:00")
+_PATIENCE_S: Final = 30
+_EMPTY: Final = frozenset(("meta", "link", "input", "rect"))
+
+
+class Element(NamedTuple):
+    """A start tag, with all text up to its end tag."""
+
+    tag: str
+    attributes: dict[str, str]
+    texts: list[str]
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.texts).split())
+
+    @property
+    def classes(self) -> list[str]:
+        return self.attributes.get("class", "").split()
+
+
+class _Parser(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Element] = []
+        self._open: list[Element] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, {name: value or "" for name, value in attrs}, [])
+        self.found.append(element)
+        if tag not in _EMPTY:
+            self._open.append(element)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append(Element(tag, {name: value or "" for name, value in attrs}, []))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open, f"</{tag}> closes nothing"
+        assert self._open[-1].tag == tag, f"</{tag}> in <{self._open[-1].tag}>"
+        self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        for element in self._open:
+            element.texts.append(data)
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    def all(self, tag: str, *classes: str) -> list[Element]:
+        """The page's elements of a tag, with these classes."""
+        parser = _Parser()
+        parser.feed(self.text)
+        return [e for e in parser.found if e.tag == tag and {*classes} <= {*e.classes}]
+
+    @property
+    def figures(self) -> list[int]:
+        """The exact values beside the figures that people read, in order."""
+        return [int(element.attributes["value"]) for element in self.all("data")]
+
+
+class Site:
+    """One running explorer."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._place = (host, port)
+
+    def ask(self, path: str, method: str = "GET", body: str = "", **headers: str) -> Answer:
+        """One request; redirects are not followed. `headers`: `_` stands for `-`."""
+        connection = http.client.HTTPConnection(*self._place, timeout=_PATIENCE_S)
+        try:
+            named = {name.replace("_", "-"): text for name, text in headers.items()}
+            connection.request(method, path, body or None, named)
+            got = connection.getresponse()
+            found = {name.lower(): text for name, text in got.getheaders()}
+            return Answer(got.status, found, got.read().decode())
+        finally:
+            connection.close()
+
+    def sessions(self, **query: str) -> Answer:
+        return self.ask(f"/explore/sessions?{urlencode(query)}")
+
+    def session(self, session_id: str) -> Answer:
+        return self.ask(f"/explore/session?{urlencode({'id': session_id})}")
+
+
+@contextmanager
+def serving(engine: Engine, *, token: str | None = None, unfit: str = "") -> Iterator[Site]:
+    """The explorer over connections of its own to `engine`'s database, at `NOW`."""
+    reader = open_database(engine.url.render_as_string(hide_password=False), read_only=True)
+    explorer = Explorer(reader, lambda: unfit, ADVICE, lambda: NOW, token)
+    config = uvicorn.Config(
+        cast(Any, explorer_app(explorer)), lifespan="off", log_config=None, ws="none"
+    )
+    server = uvicorn.Server(config)
+    bound = bound_socket("127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, args=([bound],))
+    thread.start()
+    try:
+        deadline = time.monotonic() + _PATIENCE_S
+        while not server.started:
+            assert time.monotonic() < deadline, "the explorer does not start"
+            time.sleep(0.01)
+        yield Site(*bound.getsockname()[:2])
+    finally:
+        server.should_exit = True
+        thread.join(_PATIENCE_S)
+        bound.close()
+        reader.dispose()

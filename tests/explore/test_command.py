@@ -1,0 +1,95 @@
+"""`bookended explore`, and the same pages under `/explore` of `bookended run`."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from tests.commands.http import request, start
+from tests.commands.processes import Cli, Server
+
+TOKEN: Final = "0123456789abcdef-only-for-tests"
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts a server in the test's directory; all of them end with the test."""
+    servers: list[Server] = []
+
+    def begin(*args: str, **settings: str) -> Server:
+        servers.append(Server(tmp_path, args, settings))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.end()
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    return Cli(tmp_path)
+
+
+def test_beside_the_collector_and_alone(begin: Callable[..., Server]) -> None:
+    running = begin("run", "--listen", "127.0.0.1:0")
+    url = f"http://127.0.0.1:{running.wait_for('collector_listening')['port']}"
+    assert request(f"{url}/api/v1/sessions", start()).status == 201
+    assert request(f"{url}/explore").status == 200
+    assert request(f"{url}/explorer").status == 404
+    alone = begin("explore", "--explore-listen", "127.0.0.1:0")
+    pages = alone.wait_for("explorer_listening")["url"]
+    assert request(f"{pages}/sessions?range=all").status == 200
+    assert request(pages.replace("/explore", "/api/v1/sessions"), start()).status == 404
+    assert alone.stop(signal.SIGTERM) == 0
+    assert running.stop(signal.SIGTERM) == 0
+
+
+def test_a_user_who_may_read_the_views_alone(
+    begin: Callable[..., Server], postgres_url: str
+) -> None:
+    url = f"{postgres_url}?options=-crole%3Dbookended_reader"
+    server = begin("explore", "--explore-listen", "127.0.0.1:0", BOOKENDED_DATABASE=url)
+    pages = server.wait_for("explorer_listening")["url"]
+    answer = request(f"{pages}/sessions")
+    assert answer.status == 200, answer.body
+    assert b"No session yet" in answer.body
+
+
+def test_a_database_of_an_older_release(begin: Callable[..., Server], postgres_url: str) -> None:
+    engine = create_engine(postgres_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    engine.dispose()
+    server = begin("explore", "--explore-listen", "127.0.0.1:0", BOOKENDED_DATABASE=postgres_url)
+    answer = request(f"{server.wait_for('explorer_listening')['url']}/sessions")
+    assert answer.status == 503
+    assert b"bookended migrate" in answer.body
+
+
+def test_no_database_is_one_line(cli: Cli) -> None:
+    done = cli("explore")
+    assert done.returncode == 1
+    assert "there is no such file" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"])
+def test_others_need_a_token(cli: Cli, address: str) -> None:
+    done = cli("explore", "--explore-listen", address)
+    assert done.returncode == 2
+    assert "--explore-token-file" in done.stderr
+
+
+def test_a_token_is_long_and_for_its_owner_alone(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("short\n")
+    path.chmod(0o600)
+    assert "16 characters" in cli("explore", "--explore-token-file", str(path)).stderr
+    path.write_text(TOKEN)
+    path.chmod(0o644)
+    done = cli("explore", "--explore-token-file", str(path))
+    assert "chmod 600" in done.stderr
+    assert TOKEN not in done.stderr

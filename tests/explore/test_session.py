@@ -1,0 +1,107 @@
+"""A session's page: its time line, what a missing bookend moved, findings, and hostile names."""
+
+from typing import Any, Final
+
+from sqlalchemy import Engine, text
+
+from tests.explore.served import Site
+from tests.reports.rows import Rows, at
+
+HOSTILE: Final = """<script>alert(1)</script>"'&{{7*7}}</title><svg onload=x>\u202e"""
+
+
+def two_breaks(rows: Rows) -> None:
+    """One break with both bookends, one that was never completed."""
+    figures: dict[str, Any] = {"content_ms": 75_000, "ad_ms": 15_000, "unbookended_ad_ms": 15_000}
+    rows.session("s1", "10:00", **figures, finding_count=1, content_name="Night Train")
+    rows.ad_break("s1", 1, "10:00", ended_at=at("10:00:15"), tracked=True, ad_ms=15_000)
+    rows.ad("s1", 1, "10:00", break_number=1, ended_at=at("10:00:15"))
+    rows.ad_break("s1", 2, "10:01", ended_at=at("10:01:30"), tracked=False, ad_ms=15_000)
+    rows.ad("s1", 2, "10:01", break_number=2, ended_at=at("10:01:15"))
+    ad = {"activity": "ad", "duration_ms": 15_000}
+    rows.span("s1", 1, "10:00", "10:00:15", break_number=1, ad_number=1, **ad)
+    rows.span("s1", 2, "10:00:15", "10:01", duration_ms=45_000)
+    rows.span("s1", 3, "10:01", "10:01:15", break_number=2, ad_number=2, **ad)
+    rows.span("s1", 4, "10:01:15", "10:01:30", duration_ms=15_000)
+    rows.finding("s1", "break_not_completed")
+
+
+def test_the_time_line_has_every_stretch_in_both_rows(
+    engine: Engine, rows: Rows, site: Site
+) -> None:
+    two_breaks(rows)
+    page = site.session("s1")
+    assert page.status == 200
+    bars = page.all("rect", "bar")
+    assert [bar.classes[1] for bar in bars[::2]] == ["a-ad", "a-content", "a-ad", "a-content"]
+    assert [bar.classes[1] for bar in bars[1::2]] == [
+        "c-ad", "c-content", "c-moved", "c-content",
+    ]  # fmt: skip
+    places = [(bar.attributes["x"], bar.attributes["width"]) for bar in bars[::2]]
+    assert places == [
+        ("0.0%", "16.667%"), ("16.667%", "50.0%"), ("66.667%", "16.666%"), ("83.333%", "16.667%"),
+    ]  # fmt: skip
+    with engine.connect() as connection:
+        query = "SELECT duration_ms FROM spans WHERE session_id = 's1' ORDER BY span_number"
+        lengths = list(connection.execute(text(query)).scalars())
+    assert page.figures[-len(lengths) :] == lengths
+
+
+def test_a_missing_bookend_stands_out_with_what_it_moved(rows: Rows, site: Site) -> None:
+    two_breaks(rows)
+    page = site.session("s1")
+    (missing,) = page.all("section", "missing")
+    assert "adBreakComplete of break 2 : 15 s of ads counted as content" in missing.text.replace(
+        "break 2:", "break 2 :"
+    )
+    assert page.figures[0] == 15_000
+    assert [mark.classes[1] for mark in page.all("rect", "mark")] == ["whole", "broken"]
+
+
+def test_a_stretch_tells_all_of_itself_to_a_keyboard(rows: Rows, site: Site) -> None:
+    two_breaks(rows)
+    page = site.session("s1")
+    links = [a for a in page.all("a") if "data-stretch" in a.attributes]
+    label = links[2].attributes["aria-label"]
+    for part in ("ad, 1:00 to 1:15, 15 s", "playhead 0 to 0 s", "a bookend is missing", "rule"):
+        assert part in label
+    targets = {row.attributes.get("id") for row in page.all("tr")}
+    assert {link.attributes["href"].removeprefix("#") for link in links} <= targets
+
+
+def test_findings_come_with_advice(rows: Rows, site: Site) -> None:
+    two_breaks(rows)
+    assert "Send adBreakComplete after the last ad" in site.session("s1").text
+
+
+def test_a_session_in_which_no_time_passed(rows: Rows, site: Site) -> None:
+    rows.session("s1", "10:00", live=True)
+    page = site.session("s1")
+    assert page.status == 200
+    assert "No time has passed" in page.text
+    assert "would be if it closed now" in page.text
+
+
+def test_hostile_names_stay_text(rows: Rows, site: Site) -> None:
+    names: dict[str, Any] = {"content_name": HOSTILE, "player_name": HOSTILE, "channel": HOSTILE}
+    rows.session(HOSTILE, "10:00", **names, app_version=HOSTILE, close_reason=HOSTILE)
+    rows.ad_break(HOSTILE, 1, "10:00", name=HOSTILE, tracked=True)
+    rows.ad(HOSTILE, 1, "10:00", break_number=1, name=HOSTILE)
+    rows.span(HOSTILE, 1, "10:00", "10:01", activity="ad", break_number=1, ad_number=1)
+    rows.finding(HOSTILE, HOSTILE)
+    for page in (site.sessions(), site.session(HOSTILE)):
+        assert page.status == 200
+        scripts = page.all("script")
+        assert [script.attributes["src"] for script in scripts] == ["/explore/static/explore.js"]
+        assert all("onload" not in svg.attributes for svg in page.all("svg"))
+        assert "<script>alert" not in page.text
+        assert "&lt;script&gt;alert(1)" in page.text
+        assert "{{7*7}}" in page.all("main")[0].text
+
+
+def test_an_unknown_session(rows: Rows, site: Site) -> None:
+    page = site.session("<b>none</b>")
+    assert page.status == 404
+    assert "There is no session “<b>none</b>”" in page.all("h1")[0].text
+    assert site.session("").status == 404
+    assert site.session("a\0").status == 400
