@@ -22,7 +22,7 @@ from commands.settings import Stored
 from commands.storage import touching
 from commands.tables import facts, program, stderr, stdout
 from processor.archive import PartitionArchive, read_archive
-from processor.forget import forget_sessions, sessions_of_visitor
+from processor.forget import finish, forget_sessions, sessions_of_visitor, unfinished
 from processor.forget_files import forget_in_archive, forget_in_log, sessions_in_archive
 
 _SECRET_BYTES = 32
@@ -64,20 +64,23 @@ def command(settings: Forgetting) -> None:
             ids = sessions_of_visitor(engine, settings.visitor or "")
             for archive in archives:
                 ids |= sessions_in_archive(archive, settings.visitor or "")
+        left = unfinished(engine)
+        secret = left.secret if left is not None else secrets.token_bytes(_SECRET_BYTES)
+        ids |= left.ids if left is not None else set()
         if not ids:
             raise Failure(
                 "nothing is known of this visitor",
                 "Check the id: `SELECT visitor_id FROM sessions` shows those there are.",
             )
-        live = forget_sessions(engine, ids, now_ms())
-        _forget_files(settings, archives, ids)
+        live = forget_sessions(engine, ids, now_ms(), secret)
+        _forget_files(settings, archives, ids, secret)
+        finish(engine)
     _tell(ids, live)
 
 
 def _forget_files(
-    settings: Forgetting, archives: list[PartitionArchive], ids: Collection[str]
+    settings: Forgetting, archives: list[PartitionArchive], ids: Collection[str], secret: bytes
 ) -> None:
-    secret = secrets.token_bytes(_SECRET_BYTES)
     if settings.kafka is None and settings.log_path.is_file():
         with touching("log", settings.log_path):
             forget_in_log(settings.log_path, ids, secret)

@@ -199,6 +199,7 @@ forgotten_sessions: Final = Table(
     metadata,
     Column("session_id", Text, primary_key=True),
     Column("forgotten_at", Instant, nullable=False),
+    Column("secret", LargeBinary),
     comment="Sessions whose viewers are forgotten: their rows never name anybody again.",
 )
 

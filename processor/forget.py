@@ -7,7 +7,7 @@ again, so that a killed one is started anew. Files are `forget_files`'s. Imports
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, bindparam, delete, null, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -37,14 +37,39 @@ def sessions_of_visitor(engine: Engine, visitor_id: str) -> set[str]:
         return set(connection.execute(query).scalars())
 
 
-def forget_sessions(engine: Engine, ids: Collection[str], now_ms: int) -> int:
-    """Puts the sessions on the list and scrubs their rows in every projection. Says how many of
-    them are still live: what is in their state is written later, so they are to be forgotten once
-    more. Errors: `DatabaseAwayError`."""
+class Unfinished(NamedTuple):
+    """What a killed run left: sessions whose files it may not have come to, and its secret."""
+
+    ids: frozenset[str]
+    secret: bytes
+
+
+def unfinished(engine: Engine) -> Unfinished | None:
+    """The next run has to do this, too, with the same secret. Errors: `DatabaseAwayError`."""
+    columns = forgotten_sessions.c
+    query = select(columns.session_id, columns.secret).where(columns.secret.is_not(None))
+    with reading(engine) as connection:
+        rows = connection.execute(query).all()
+    return Unfinished(frozenset(row.session_id for row in rows), rows[0].secret) if rows else None
+
+
+def finish(engine: Engine) -> None:
+    """Throws the secret away: files have nothing left of the sessions. Errors:
+    `DatabaseAwayError`."""
+    with writing(engine) as connection:
+        connection.execute(update(forgotten_sessions).values(secret=None))
+
+
+def forget_sessions(engine: Engine, ids: Collection[str], now_ms: int, secret: bytes) -> int:
+    """Puts the sessions on the list, with the secret until `finish`, and scrubs their rows in every
+    projection. Says how many of them are still live: what is in their state is written later, so
+    they are to be forgotten once more. Errors: `DatabaseAwayError`."""
+    with writing(engine) as connection:  # before a row is scrubbed by which a later run finds them
+        for some in _chunks(sorted(ids)):
+            _remember(connection, some, now_ms, secret)
     live = 0
     for some in _chunks(sorted(ids)):
         with writing(engine) as connection:
-            _remember(connection, some, now_ms)
             _scrub_starts(connection, some)
             for table in (ad_rows, chapter_rows):
                 _scrub_custom(connection, table, some)
@@ -64,10 +89,14 @@ def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield ids[at : at + SESSIONS_MAX]
 
 
-def _remember(connection: Connection, ids: Sequence[str], now_ms: int) -> None:
+def _remember(connection: Connection, ids: Sequence[str], now_ms: int, secret: bytes) -> None:
     dialect = postgresql if is_postgres(connection) else sqlite
-    statement = dialect.insert(forgotten_sessions).on_conflict_do_nothing()
-    connection.execute(statement, [{"session_id": i, "forgotten_at": now_ms} for i in ids])
+    statement = dialect.insert(forgotten_sessions)
+    statement = statement.on_conflict_do_update(
+        index_elements=["session_id"], set_={"secret": statement.excluded.secret}
+    )
+    rows = [{"session_id": i, "forgotten_at": now_ms, "secret": secret} for i in ids]
+    connection.execute(statement, rows)
 
 
 def _scrub_starts(connection: Connection, ids: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ have such values replaced (`disguised`): by something that nobody can turn back,
 they were equal, so that a later fold judges repeats as before and gives the same figures.
 """
 
+import re
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -27,7 +28,9 @@ _KEPT: Final = frozenset(
 """Params that say nothing of a person; those of other names may."""
 
 _PLACEHOLDERS: Final = frozenset(("N/A", ""))
-_NUMBER_MAX: Final = 2**31
+_IS_DISGUISED: Final = re.compile("forgotten-[0-9a-f]{24}").fullmatch
+_NUMBER_BITS: Final = 26
+_NUMBER_MAX: Final = 2 ** (2 * _NUMBER_BITS)
 
 
 def names_nobody(key: str) -> bool:
@@ -57,7 +60,8 @@ def scrubbed(summary: Summary) -> Summary:
 
 def disguised(event: Event, secret: bytes) -> Event:
     """The event with every value replaced that may name somebody. `secret`: 16 to 64 random bytes,
-    the same for all of a session's events, and then thrown away."""
+    the same for all of a session's events, and then thrown away. What it has replaced stays when it
+    comes again, so that a killed run can be done once more."""
     params = event.params
     if params is not None:
         params = {
@@ -72,15 +76,31 @@ def disguised(event: Event, secret: bytes) -> Event:
 
 def _disguise(value: Any, secret: bytes) -> Any:
     """Of the same type, so that what is odd about the event stays as odd."""
-    if isinstance(value, str) and value not in _PLACEHOLDERS:
+    if isinstance(value, str) and value not in _PLACEHOLDERS and not _IS_DISGUISED(value):
         return f"forgotten-{_digest(value, secret).hex()}"
     if isinstance(value, dict):
         return {key: _disguise(item, secret) for key, item in value.items()}
     if isinstance(value, list):
         return [_disguise(item, secret) for item in value]
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return int.from_bytes(_digest(repr(value), secret)) % _NUMBER_MAX
+        return _disguised_number(value, secret)
     return value
+
+
+def _disguised_number(value: float, secret: bytes) -> float:
+    """A digest, and a digest of that by which it is known again; a float holds both."""
+    high = int(value) >> _NUMBER_BITS if abs(value) < _NUMBER_MAX else -1
+    if value == _with_mark(high, secret):
+        return value
+    return _with_mark(_part(repr(value), secret), secret)
+
+
+def _with_mark(number: int, secret: bytes) -> int:
+    return number << _NUMBER_BITS | _part(f"mark of {number}", secret)
+
+
+def _part(text: str, secret: bytes) -> int:
+    return int.from_bytes(_digest(text, secret)) % (1 << _NUMBER_BITS)
 
 
 def _digest(text: str, secret: bytes) -> bytes:

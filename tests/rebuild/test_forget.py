@@ -65,7 +65,7 @@ def test_rows_name_nobody_and_keep_their_figures(filled: World) -> None:
     before = rows_of(filled.engine, 1)
     ids = sessions_of_visitor(filled.engine, "ada-77")
     assert ids == {f"{1:064x}"}
-    assert forget_sessions(filled.engine, ids, 5) == 0
+    assert forget_sessions(filled.engine, ids, 5, SECRET) == 0
     after = rows_of(filled.engine, 1)
     assert figures(after) == figures(before)
     assert start_of(after, 2) == start_of(before, 2)
@@ -79,7 +79,7 @@ def test_rows_name_nobody_and_keep_their_figures(filled: World) -> None:
 
 def test_a_later_rebuild_names_nobody_either(filled: World) -> None:
     ids = sessions_of_visitor(filled.engine, "ada-77")
-    forget_sessions(filled.engine, ids, 5)
+    forget_sessions(filled.engine, ids, 5, SECRET)
     candidate = candidate_of(filled)
     rebuild(filled, candidate)
     live, rebuilt = rows_of(filled.engine, 1), rows_of(filled.engine, candidate)
@@ -153,11 +153,19 @@ def test_a_killed_run_leaves_a_whole_archive(
 
 
 def test_equal_values_stay_equal_and_placeholders_stay() -> None:
-    one = event("sessionStart", 0, params={**START, "analytics.aid": "N/A"}, custom={"a": "x"})
+    one = event(
+        "sessionStart",
+        0,
+        params={**START, "analytics.aid": "N/A", "user.number": 77},
+        custom={"a": "x"},
+    )
     first, second = disguised(one, SECRET), disguised(one, SECRET)
     assert first == second
     assert first.params is not None
     assert first.params["media.id"] == "film"
     assert first.params["analytics.aid"] == "N/A"
     assert first.params["user.email"].startswith("forgotten-")
+    assert isinstance(first.params["user.number"], int)
+    assert first.params["user.number"] != 77
+    assert disguised(first, SECRET) == first, "a killed run is done once more"
     assert disguised(one, b"t" * 32) != first
