@@ -37,9 +37,17 @@ def partition_of(table: Table, projection: int) -> str:
 
 
 def create_partitions(projection: int) -> list[str]:
-    """`CREATE TABLE` for every partition of a new projection, in PostgreSQL's SQL."""
-    return [
-        f"CREATE TABLE {partition_of(table, projection)} PARTITION OF {table.name}"
-        f" FOR VALUES IN ({projection:d}){_STORAGE.get(table.name, '')}"
-        for table in PARTITIONED
-    ]
+    """What makes every partition of a new projection, in PostgreSQL's SQL.
+
+    Made apart and then attached: that waits for no reader or writer of the others, and keeps none
+    waiting, as `CREATE TABLE ... PARTITION OF` does.
+    """
+    return [statement for table in PARTITIONED for statement in _create(table, projection)]
+
+
+def _create(table: Table, projection: int) -> tuple[str, str]:
+    name = partition_of(table, projection)
+    return (
+        f"CREATE TABLE {name} (LIKE {table.name} INCLUDING ALL){_STORAGE.get(table.name, '')}",
+        f"ALTER TABLE {table.name} ATTACH PARTITION {name} FOR VALUES IN ({projection:d})",
+    )

@@ -9,8 +9,9 @@ owner writes on what it had (docs/architecture.md "Reprocessing"). Imports `mode
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Connection, Engine, func, select, text, update
 
+from models.partitions import PARTITIONED, partition_of
 from models.policy import FOLD_VERSION, Policy
 from models.tables import (
     closes_outbox,
@@ -26,6 +27,10 @@ from processor.postgres_claim import lock_live_projection
 from processor.postgres_engine import is_postgres
 from processor.projection import create_projection
 
+_SIZE: Final = text(
+    "SELECT coalesce(sum(pg_total_relation_size(to_regclass(name))), 0) "
+    "FROM unnest(CAST(:names AS text[])) AS name"
+)
 LAG_MAX: Final = 50_000
 """Records that a candidate may be behind the live projection when it is promoted."""
 
@@ -164,7 +169,7 @@ def describe(engine: Engine) -> list[Described]:
                 row.created_at,
                 places(connection, row.projection),
                 _sessions(connection, row.projection),
-                None,
+                _bytes(connection, row.projection),
             )
             for row in rows
         ]
@@ -249,3 +254,11 @@ def _sessions(connection: Connection, projection: int) -> int:
         for table in (sessions_live, sessions_closed)
     )
     return sum(connection.execute(count).scalar_one() for count in counts)
+
+
+def _bytes(connection: Connection, projection: int) -> int | None:
+    """On PostgreSQL, with indexes: tables that are dropped already count nothing."""
+    if not is_postgres(connection):
+        return None
+    names = [partition_of(table, projection) for table in PARTITIONED]
+    return int(connection.execute(_SIZE, {"names": names}).scalar_one())
