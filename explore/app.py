@@ -56,6 +56,8 @@ def explorer_app(explorer: Explorer) -> App:
         Route("/explore/", _to_first, methods=["GET"]),
         Route("/explore/login", guard.log_in, methods=["POST"]),
         Route("/explore/sessions", pages.sessions, methods=["GET"]),
+        Route("/explore/overview", pages.overview, methods=["GET"]),
+        Route("/explore/findings", pages.findings, methods=["GET"]),
         Route("/explore/session", pages.session, methods=["GET"]),
         Mount("/explore/static", static, name="static"),
     ]
@@ -81,7 +83,7 @@ def beside(collector: App, explorer: App) -> App:
 
 
 async def _to_first(_: Request) -> Response:
-    return RedirectResponse("/explore/sessions", HTTPStatus.SEE_OTHER)
+    return RedirectResponse("/explore/overview", HTTPStatus.SEE_OTHER)
 
 
 class _Guard:

@@ -35,7 +35,7 @@ SORTS: Final = {
     "findings": ("finding_count", True),
 }
 """Orders by name: the column, and whether the largest comes first."""
-_KNOWN: Final = frozenset(("q", "range", "from", "to", "sort", "after", *FIELDS))
+_KNOWN: Final = frozenset(("q", "range", "from", "to", "sort", "after", "finding", *FIELDS))
 _AFTER: Final = re.compile(r"(-?\d{1,15})~(.{1,300})", re.DOTALL)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT_MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999
@@ -57,6 +57,7 @@ class Asked(NamedTuple):
     until_ms: int | None
     search: str
     equal: Mapping[str, str]
+    finding: str
     sort: str
     after: tuple[int, str] | None
 
@@ -67,7 +68,7 @@ class Asked(NamedTuple):
 
     @property
     def has_more_filters(self) -> bool:
-        return self.range == "own" or bool(self.equal.keys() - {"status"})
+        return self.range == "own" or bool(self.finding or self.equal.keys() - {"status"})
 
     def address(self, **changes: str) -> str:
         """The query of this page with some of it changed; an empty text leaves a name out."""
@@ -90,7 +91,9 @@ def asked(query: Mapping[str, str], now_ms: int) -> Asked:
         raise BadAddressError(f"“sort” is one of {', '.join(SORTS)}.")
     equal = {FIELDS[name]: given[name] for name in FIELDS if name in given}
     after = _after(given["after"]) if "after" in given else None
-    return Asked(given, since_ms, until_ms, given.get("q", ""), equal, sort, after)
+    return Asked(
+        given, since_ms, until_ms, given.get("q", ""), equal, given.get("finding", ""), sort, after
+    )
 
 
 def must_be_text(name: str, text: str) -> None:

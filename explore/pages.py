@@ -17,10 +17,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from explore import wording
+from explore.bars import chart
 from explore.filters import Asked, asked, must_be_text, shown_instant
 from explore.reading import SPANS_SHOWN_MAX, reading, session_page, session_rows
+from explore.reports import days_of, overview, ranked_findings
 from explore.time_line import ACTIVITIES, COUNTED, counted, missing, picture
-from models.time_line import SessionRows, differences, stretches, totals
+from models.time_line import Row, SessionRows, differences, stretches, totals
 
 _AT_A_TIME: Final = 3
 _WAIT_S_MAX: Final = 20
@@ -110,6 +112,33 @@ class Pages:
             "sessions.html", page=page, wanted=wanted, is_empty=is_empty, ranges=RANGE_WORDS,
             sorts=SORT_WORDS, shown_instant=shown_instant,
             has_live=any(row["status"] == "live" for row in page.rows),
+        )  # fmt: skip
+
+    def overview(self, request: Request) -> Response:
+        """Totals of the sessions asked for, and their time by hour, day or month."""
+        now_ms = self._explorer.now_ms()
+        wanted = _asked(request, now_ms)
+        with self._reading() as connection:
+            found = overview(connection, wanted, now_ms)
+        return self._page(
+            "overview.html", found=found, chart=chart(found.parts, found.unit), wanted=wanted,
+            ranges=RANGE_WORDS, shown_instant=shown_instant,
+        )  # fmt: skip
+
+    def findings(self, request: Request) -> Response:
+        """Players and versions by what they do wrong."""
+        wanted = _asked(request, self._explorer.now_ms())
+        with self._reading() as connection:
+            found = ranked_findings(connection, wanted)
+
+        def examples(row: Row) -> str:
+            names = {"player": row["player_name"], "version": row["app_version"]}
+            kept = {name: text or "" for name, text in names.items()}
+            return wanted.address(finding=row["code"], **kept)
+
+        return self._page(
+            "findings.html", found=found, wanted=wanted, days=days_of(wanted), examples=examples,
+            advice=self._explorer.advice, ranges=RANGE_WORDS, shown_instant=shown_instant,
         )  # fmt: skip
 
     def session(self, request: Request) -> Response:

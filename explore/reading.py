@@ -15,7 +15,7 @@ from explore.filters import SORTS, Asked
 from models.time_line import Row, SessionRows
 from models.views import view_table
 
-_view: Final = cache(view_table)
+view: Final = cache(view_table)
 """A view, one object each time: two would be joined with each other."""
 PAGE_ROWS: Final = 50
 STATEMENT_S_MAX: Final = 10
@@ -69,25 +69,26 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 def session_page(connection: Connection, wanted: Asked) -> Page:
     """One page of the list of sessions, found by key, never by counting rows off."""
-    sessions = _view("sessions").c
+    sessions = view("sessions").c
     name, is_falling = SORTS[wanted.sort]
     key = sessions[name]
-    query = select(*(sessions[column] for column in _LISTED)).where(*_conditions(wanted))
+    query = select(*(sessions[column] for column in _LISTED)).where(*conditions(wanted))
     if wanted.after is not None:
         value, session_id = wanted.after
         beyond = key < value if is_falling else key > value
         same = and_(key == value, sessions.session_id > session_id)
         query = query.where(or_(beyond, same))
     query = query.order_by(key.desc() if is_falling else key.asc(), sessions.session_id)
-    rows = _rows(connection, query.limit(PAGE_ROWS + 1))
+    rows = rows_of(connection, query.limit(PAGE_ROWS + 1))
     if len(rows) <= PAGE_ROWS:
         return Page(rows, None)
     last = rows[PAGE_ROWS - 1]
     return Page(rows[:PAGE_ROWS], f"{last[name]}~{last['session_id']}")
 
 
-def _conditions(wanted: Asked) -> Iterator[ColumnElement[bool]]:
-    sessions = _view("sessions").c
+def conditions(wanted: Asked) -> Iterator[ColumnElement[bool]]:
+    """What the sessions have in common that were asked for."""
+    sessions = view("sessions").c
     yield sessions.started_at.is_not(None)
     if wanted.since_ms is not None:
         yield sessions.started_at >= wanted.since_ms
@@ -95,6 +96,9 @@ def _conditions(wanted: Asked) -> Iterator[ColumnElement[bool]]:
         yield sessions.started_at < wanted.until_ms
     for column, value in wanted.equal.items():
         yield sessions[column] == value
+    if wanted.finding:
+        found = view("findings").c
+        yield sessions.session_id.in_(select(found.session_id).where(found.code == wanted.finding))
     if wanted.search:
         yield or_(
             sessions.session_id.startswith(wanted.search, autoescape=True),
@@ -112,11 +116,12 @@ def session_rows(connection: Connection, session_id: str) -> SessionRows | None:
     return SessionRows(found[0], *rest)
 
 
-def _of_session(connection: Connection, view: str, session_id: str, *order: str) -> list[Row]:
-    columns = _view(view).c
+def _of_session(connection: Connection, name: str, session_id: str, *order: str) -> list[Row]:
+    columns = view(name).c
     query = select(*columns).where(columns.session_id == session_id)
-    return _rows(connection, query.order_by(*(columns[name] for name in order)))
+    return rows_of(connection, query.order_by(*(columns[key] for key in order)))
 
 
-def _rows(connection: Connection, query: Select[Any]) -> list[Row]:
+def rows_of(connection: Connection, query: Select[Any]) -> list[Row]:
+    """The rows, by their columns' names."""
     return [dict(row) for row in connection.execute(query).mappings()]

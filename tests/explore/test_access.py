@@ -51,7 +51,7 @@ def test_pages_can_only_be_read(site: Site, method: str) -> None:
 def test_what_is_not_there(site: Site) -> None:
     for path in ("/explore/nothing", "/explore/static/none.css", "/explore/static/../app.py"):
         assert site.ask(path).status == 404
-    assert site.ask("/explore").headers["location"].endswith("/explore/sessions")
+    assert site.ask("/explore").headers["location"].endswith("/explore/overview")
 
 
 @pytest.mark.parametrize(
