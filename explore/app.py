@@ -58,6 +58,7 @@ def explorer_app(explorer: Explorer) -> App:
         Route("/explore/sessions", pages.sessions, methods=["GET"]),
         Route("/explore/overview", pages.overview, methods=["GET"]),
         Route("/explore/findings", pages.findings, methods=["GET"]),
+        Route("/explore/retention", pages.retention, methods=["GET"]),
         Route("/explore/session", pages.session, methods=["GET"]),
         Mount("/explore/static", static, name="static"),
     ]

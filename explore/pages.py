@@ -21,6 +21,7 @@ from explore.bars import chart
 from explore.filters import Asked, asked, must_be_text, shown_instant
 from explore.reading import SPANS_SHOWN_MAX, reading, session_page, session_rows
 from explore.reports import days_of, overview, ranked_findings
+from explore.retention import contents_by_plays, curve, hundredths
 from explore.time_line import ACTIVITIES, COUNTED, counted, missing, picture
 from models.time_line import Row, SessionRows, differences, stretches, totals
 
@@ -139,6 +140,21 @@ class Pages:
         return self._page(
             "findings.html", found=found, wanted=wanted, days=days_of(wanted), examples=examples,
             advice=self._explorer.advice, ranges=RANGE_WORDS, shown_instant=shown_instant,
+        )  # fmt: skip
+
+    def retention(self, request: Request) -> Response:
+        """How much of a content is played by how many, or the contents to choose from."""
+        wanted = _asked(request, self._explorer.now_ms())
+        contents: list[Row] = []
+        drawn = None
+        with self._reading() as connection:
+            if "content_id" in wanted.equal:
+                drawn = curve(hundredths(connection, wanted))
+            else:
+                contents = contents_by_plays(connection, wanted)
+        return self._page(
+            "retention.html", curve=drawn, contents=contents, wanted=wanted, days=days_of(wanted),
+            ranges=RANGE_WORDS, shown_instant=shown_instant,
         )  # fmt: skip
 
     def session(self, request: Request) -> Response:
