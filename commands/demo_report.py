@@ -129,11 +129,14 @@ def show_next(console: Console, directory: Path) -> None:
     console.print(facts({"log": str(directory / "log.db"), "SQL": str(directory / "analytics.db")}))
     steps = "\n".join(
         (
+            "# look at these sessions, on http://127.0.0.1:8081/explore",
+            f"{program()} explore --data {where}",
+            "",
             "# ask these rows yourself",
             f"sqlite3 -box {where}/analytics.db \\",
             f'  "{_TRY_SQL}"',
             "",
-            "# start a server, and send it an event",
+            "# start a server with the same pages at /explore, and send it an event",
             f"{program()} run",
             "curl -i http://127.0.0.1:8080/api/v1/sessions -d '",
             '  {"eventType": "sessionStart", "playerTime": {"ts": 1760000000000, "playhead": 0},',

@@ -43,7 +43,8 @@ def command(settings: Running) -> None:
         processor = ProcessorThread(settings, registry, server.drain)
         processor.start()
         try:
-            banner(url_of(settings, bound), settings.data, explorer=PATH)
+            url = url_of(settings, bound)
+            banner(url, settings.data, explorer=url.removesuffix(settings.path_prefix) + PATH)
             server.run(handle_signals=True)
         finally:
             processor.stop()

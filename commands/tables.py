@@ -72,7 +72,7 @@ def clock(duration_ms: int | None) -> str:
 
 def banner(url: str, data: Path, **more: str) -> None:
     """What somebody who started a server at a terminal wants to know; nothing into a pipe. `more`:
-    names, and paths of this server."""
+    names, and what is told of them."""
     console = stdout()
     if not console.is_terminal:
         return
@@ -80,7 +80,7 @@ def banner(url: str, data: Path, **more: str) -> None:
         facts(
             {
                 "collector": f"{url}/api/v1/sessions",
-                **{name: f"{url}{path}" for name, path in more.items()},
+                **more,
                 "data": str(data),
                 "health": f"{url}/readyz, {url}/metrics",
                 "try": f"{program()} simulate --url {url}",
