@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from commands.advice import ADVICE
 from commands.results import viewing
-from processor.findings import FINDING_CODES
 from tests.commands.processes import PATIENCE_S, Cli, arguments, environment
 
 FIGURES = {
@@ -122,7 +120,3 @@ def test_it_leaves_a_directory_with_something_in_it_alone(cli: Cli, tmp_path: Pa
     assert done.returncode == 1
     assert done.stderr == "bookended: mine is not empty. Give the demo a directory of its own.\n"
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter"]
-
-
-def test_there_is_advice_for_every_finding() -> None:
-    assert set(ADVICE) == set(FINDING_CODES)
