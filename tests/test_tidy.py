@@ -29,10 +29,12 @@ MAY_IMPORT: Final = {
     "migrations": {"models", "migrations"},
     "explore": {"models", "explore"},
     "deploy": {"deploy"},
+    "deploy.spark.reprocess": {"models", "processor", "commands"},  # a program of its own
     "commands": {"models", "ingest", "processor", "migrations", "explore", "deploy", "commands"},
     "bookended": {"models", "ingest", "processor", "migrations", "explore", "deploy", "commands"},
 }
-"""Which packages of the project a package may import. `tests` is importable by none of them."""
+"""Which packages of the project a package, or a module named here, may import. `tests` is
+importable by none of them."""
 
 PURE_CORE: Final = (
     "child_rows",
@@ -178,7 +180,7 @@ def is_core(source: Source) -> bool:
 
 
 def check_layers(source: Source) -> Iterator[str]:
-    allowed = MAY_IMPORT.get(source.package)
+    allowed = MAY_IMPORT.get(source.module, MAY_IMPORT.get(source.package))
     if allowed is None:
         return
     for name in imports(source.tree):
