@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PACKAGES: Final = ("commands", "explore", "ingest", "migrations", "models", "processor")
+HELD: Final = frozenset((".py", ".avsc", ".html", ".css", ".js", ".svg"))
 DEMO_PATIENCE_S: Final = 300  # only so that a demo that hangs ends as a failure
 
 
@@ -113,9 +114,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_code_schemas_and_migrations_and_no_more(wheel: Path) -> None:
     in_tree = {"bookended.py"}
     for package in (*PACKAGES, "deploy/local"):
-        found = (
-            path for path in (ROOT / package).rglob("*") if path.suffix in {".py", ".avsc", ".html"}
-        )
+        found = (path for path in (ROOT / package).rglob("*") if path.suffix in HELD)
         in_tree |= {path.relative_to(ROOT).as_posix() for path in found}
     assert "models/schemas/session_record.v1.avsc" in in_tree
     assert "commands/templates/session.html" in in_tree
