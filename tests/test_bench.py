@@ -55,6 +55,7 @@ GOALS: Final = {
             for client in ("kafka-python", "librdkafka")
         ),
     ],
+    "rebuild": ["rebuild to fastavro.reader"],
     "reports": [
         "content_daily, a day, PostgreSQL",
         "ad_daily, a day, PostgreSQL",

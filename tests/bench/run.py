@@ -23,6 +23,7 @@ BENCHES: Final = {
     "postgres": "a checkpoint's cost a session, on PostgreSQL and SQLite",
     "catch-up": "a full topic in Kafka into PostgreSQL, by each client",
     "ingest": "requests acknowledged by Kafka, by each client",
+    "rebuild": "from an archive, one core, beside a bare loop over its files",
     "reports": "a day of each report, among a million sessions",
     "live": "every event another session, from Kafka into PostgreSQL",
 }
