@@ -6,7 +6,7 @@ damaged archive is told and never folded. Imports `models`, `step` and the archi
 """
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from fastavro import block_reader
 
@@ -16,6 +16,9 @@ from models.records import LogRecord
 from processor.archive import ArchiveDamagedError, Entry, PartitionArchive
 from processor.archive_check import must_be_whole
 from processor.step import DeadLetter, Decoded, PlacedRecord, decode_records
+
+_WRITTEN: Final = {name: value for name, value in ARCHIVE_SCHEMA.items() if name[:2] != "__"}
+"""This release's schema as a file has it: without what the library adds."""
 
 
 def read_archived(archive: PartitionArchive, from_offset: int) -> Iterator[Decoded]:
@@ -41,7 +44,7 @@ def read_archived(archive: PartitionArchive, from_offset: int) -> Iterator[Decod
 def _blocks(archive: PartitionArchive, entry: Entry, file: BinaryIO) -> Iterator[Decoded]:
     partition = archive.partition
     try:
-        for block in block_reader(file, ARCHIVE_SCHEMA):
+        for block in _blocks_of(file):
             records: list[PlacedRecord] = []
             letters: list[DeadLetter] = []
             next_offset = entry.from_offset
@@ -60,6 +63,15 @@ def _blocks(archive: PartitionArchive, entry: Entry, file: BinaryIO) -> Iterator
         raise ArchiveDamagedError(
             archive.path / (entry.file or ""), f"it is no archive file of bookended: {error}"
         ) from error
+
+
+def _blocks_of(file: BinaryIO) -> block_reader:
+    """Bringing one schema to another costs more than decoding, so a file of this one is spared."""
+    same = block_reader(file)
+    if same.writer_schema == _WRITTEN:
+        return same
+    file.seek(0)
+    return block_reader(file, ARCHIVE_SCHEMA)
 
 
 def _from(batch: Decoded, from_offset: int) -> Decoded:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastavro import block_reader
 
 from models.avro import decode, encode
 from models.records import Event, LogRecord
+from processor import archive_reader
 from processor.archive import (
     ArchiveDamagedError,
     ArchiveOfOtherLogError,
@@ -73,6 +75,23 @@ def test_details_and_offline_lists_come_back_as_they_were(log: Log, root: Path) 
     log.append(T0, key, encode(key, (start, end), offline=True))
     archive(log, root)
     assert archived(root) == expected(log)
+
+
+def test_a_file_of_another_schema_is_brought_to_this_one(
+    log: Log, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of this release's schema is read without that; both ways give the same."""
+    log.pings(25)
+    log.append(T0, "someone", b"\x00 no record")
+    archive(log, root)
+    (partition,) = read_archive(root)
+    with (partition.path / str(partition.entries[0].file)).open("rb") as file:
+        assert block_reader(file).writer_schema == archive_reader._WRITTEN
+    plainly = list(archive_reader.read_archived(partition, 3))
+    monkeypatch.setattr(archive_reader, "_WRITTEN", {})
+    assert list(archive_reader.read_archived(partition, 3)) == plainly
+    records = [placed.record for batch in plainly for placed in batch.records]
+    assert records == [decode(record) for record in log.records()[2:25]]
 
 
 def test_what_is_no_record_keeps_its_bytes(log: Log, root: Path) -> None:
