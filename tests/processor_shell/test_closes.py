@@ -69,6 +69,7 @@ def test_a_close_that_is_taken_back_is_told_as_such(world: World) -> None:
 def test_a_candidate_tells_nothing(world: World) -> None:
     with world.engine.begin() as connection:
         connection.execute(update(live_projection).values(projection=99))
+    world.follows_live = False
     sink = Collected()
     world.append_events(1, event("play", 0), event("sessionEnd", 9))
     world.process(sink=sink)

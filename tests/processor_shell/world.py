@@ -122,6 +122,7 @@ class World:
     settings: RunnerSettings = SMALL
     now_ms: int = T0
     steady_s: float = 0.0
+    follows_live: bool = True
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     _open: list[EmbeddedSource | EmbeddedCloses] = field(default_factory=list)
 
@@ -169,7 +170,7 @@ class World:
     ) -> Runner:
         return Runner(
             source,
-            Projection(self.engine, self.projection, follows_live=True),
+            Projection(self.engine, self.projection, follows_live=self.follows_live),
             ClosesRelay(self.engine, sink),
             ProcessorMetrics(self.registry),
             Clocks(lambda: self.now_ms, self.steady),
