@@ -61,7 +61,7 @@ def test_any_sequence_has_a_result(steps: list[Step], policy: Policy) -> None:
 @given(LOGS, policies())
 def test_time_is_conserved_at_every_step(steps: list[Step], policy: Policy) -> None:
     """The buckets and what *ended* swallowed add up to the sum of all dt (Elapsed time)."""
-    live, desk = Live(policy), Desk()
+    live, desk = Live(policy), Desk(policy)
     for step in steps[:80]:
         live.take(step)
         live.checkpoint()
