@@ -1,4 +1,5 @@
-# All that one does with a checkout; `make` lists it. Needs Python 3.11 or newer, nothing else.
+# All that one does with a checkout; `make` lists it. Needs Python 3.11 or newer, and for some of
+# the tests Chromium, which `make setup` installs where it can (as root, on Debian and its like).
 
 PYTHON ?= python3
 VENV := .venv
@@ -39,12 +40,14 @@ $(RUN_STAMP): pyproject.toml constraints.txt
 	@$(INSTALL) --no-build-isolation --editable .
 	@touch $@
 
-# Checks and tests need more than a user does: tools, a real Kafka and PostgreSQL, both clients.
+# Checks and tests need more than a user does: tools, a real Kafka and PostgreSQL, both clients, a
+# browser.
 $(STAMP): $(RUN_STAMP)
 	@echo "Installing what its checks and tests need ..."
 	@# A source package (0.5 GB): built apart, so that it brings what it is built with.
 	@$(INSTALL) pyspark
 	@$(INSTALL) --no-build-isolation --editable '.[test,dev,local,librdkafka,spark]'
+	@$(PY) -m tests.explore.browser.chromium
 	@touch $@
 
 run: $(RUN_STAMP) ## the demo: sample sessions over HTTP, and the rows that come of them

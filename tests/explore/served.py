@@ -92,6 +92,7 @@ class Site:
 
     def __init__(self, host: str, port: int) -> None:
         self._place = (host, port)
+        self.url = f"http://{host}:{port}/explore"
 
     def ask(self, path: str, method: str = "GET", body: str = "", **headers: str) -> Answer:
         """One request; redirects are not followed. `headers`: `_` stands for `-`."""

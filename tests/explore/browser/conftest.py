@@ -1,0 +1,96 @@
+"""One Chromium for all of these tests, and the explorer on a database filled once a kind."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy import Engine
+
+import migrations
+from processor.database import open_database
+from tests.explore.browser import chromium
+from tests.explore.browser.audience import fill
+from tests.explore.browser.tabs import SHOTS, WIDE, Tab
+from tests.explore.served import Site, serving
+from tests.postgres import admin
+from tests.servers import PostgresServer, say
+
+Open = Callable[..., Tab]
+
+
+class Filled(NamedTuple):
+    """A database with an audience in it, and the explorer on it."""
+
+    engine: Engine
+    site: Site
+
+
+@pytest.fixture(scope="package")
+def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
+    path = chromium.find()
+    if path is None:
+        pytest.fail(chromium.WHAT_TO_DO)
+    SHOTS.mkdir(exist_ok=True)
+    for old in SHOTS.glob("*.png"):
+        old.unlink()
+    say(pytestconfig, f"Screenshots of the explorer: {SHOTS.relative_to(pytestconfig.rootpath)}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def sqlite_filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    directory: Path = tmp_path_factory.mktemp("browser")
+    yield from _filled(f"sqlite:///{directory}/analytics.db")
+
+
+@pytest.fixture(scope="package")
+def postgres_filled(postgres: PostgresServer) -> Iterator[Filled]:
+    yield from _filled(postgres.database("browser"))
+    with admin(postgres) as connection:
+        connection.execute("DROP DATABASE browser WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def filled(request: pytest.FixtureRequest) -> Any:
+    """The audience, in each kind of database."""
+    return request.getfixturevalue(f"{request.param}_filled")
+
+
+def _filled(url: str) -> Iterator[Filled]:
+    engine = open_database(url)
+    try:
+        migrations.upgrade(engine)
+        fill(engine)
+        with serving(engine) as site:
+            yield Filled(engine, site)
+    finally:
+        engine.dispose()
+
+
+@pytest.fixture
+def open_tab(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Opens a tab on an explorer; at the test's end none may have complained of anything. A test
+    that failed leaves pictures of its tabs."""
+    tabs: list[Tab] = []
+    failed_before = request.session.testsfailed
+    with ExitStack() as stack:
+
+        def begin(site: Site, size: tuple[int, int] = WIDE, **more: Any) -> Tab:
+            context = browser.new_context(
+                viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce", **more
+            )
+            stack.callback(context.close)
+            tabs.append(Tab(context, site.url))
+            return tabs[-1]
+
+        yield begin
+        if request.session.testsfailed > failed_before:
+            for number, tab in enumerate(tabs):
+                tab.shot(f"failed-{request.node.name}-{number}")
+    assert [complaint for tab in tabs for complaint in tab.complaints] == []

@@ -1,0 +1,172 @@
+"""Each page, clicked through as people do: its figures are those of SQL."""
+
+import re
+from typing import Final
+from urllib.parse import parse_qs, quote, urlsplit
+
+from playwright.sync_api import expect
+
+from models.tables_types import instant_text
+from tests.explore.browser.audience import ask, ask_one, spoiled
+from tests.explore.browser.conftest import Filled, Open
+from tests.explore.browser.tabs import Tab, attributes, exact
+from tests.explore.served import NOW
+
+DAY_AGO: Final = instant_text(NOW - 86_400_000)
+SUMS: Final = {
+    "Sessions": "count(*)",
+    "of them live now": "count(*) FILTER (WHERE status = 'live')",
+    "Content started": "count(*) FILTER (WHERE content_started)",
+    "Completed": "count(*) FILTER (WHERE completed)",
+    "Left before the start": "count(*) FILTER (WHERE dropped_before_start)",
+    "Content": "sum(content_ms)",
+    "of it unbookended ads": "sum(unbookended_ad_ms)",
+    "Ads": "sum(ad_ms)",
+    "Rebuffering": "sum(buffer_ms + stall_ms)",
+}
+
+
+def totals_are_those_of_sql(tab: Tab, filled: Filled, where: str, **values: str) -> None:
+    query = f"SELECT {', '.join(SUMS.values())} FROM sessions WHERE {where}"  # noqa: S608
+    wanted = dict(zip(SUMS, ask_one(filled.engine, query, **values), strict=True))
+    assert {label: tab.figure(label) for label in SUMS} == wanted
+
+
+def test_from_the_first_page_to_each_other(filled: Filled, open_tab: Open) -> None:
+    tab = open_tab(filled.site)
+    tab.open("/")
+    for name in ("Sessions", "Findings", "Retention", "Overview"):
+        tab.page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
+        assert tab.heading() == name
+        current = tab.page.locator("nav [aria-current=page]")
+        assert current.inner_text() == name
+
+
+def test_overview(filled: Filled, open_tab: Open) -> None:
+    tab = open_tab(filled.site)
+    tab.open("/")
+    totals_are_those_of_sql(tab, filled, "started_at >= :since", since=DAY_AGO)
+    tab.page.get_by_label("Started").select_option("all")
+    tab.page.get_by_label("Player").fill("tv app")
+    tab.page.get_by_role("button", name="Show").click()
+    expect(tab.page.get_by_label("Player")).to_have_value("tv app")
+    totals_are_those_of_sql(tab, filled, "player_name = 'tv app'")
+    shared = open_tab(filled.site)  # what somebody sees to whom the address was sent
+    shared.open(tab.path)
+    assert shared.figure("Content") == tab.figure("Content")
+
+
+def test_overview_by_hour(filled: Filled, open_tab: Open) -> None:
+    tab = open_tab(filled.site)
+    tab.open("/overview")
+    tab.page.locator("summary", has_text="Figures").click()
+    hours, counts = (tab.cells("Figures by hour", column) for column in range(2))
+    hour = "substr(CAST(started_at AS text), 1, 13)"
+    query = f"""SELECT {hour}, count(*) FROM sessions
+        WHERE started_at >= :since GROUP BY 1"""  # noqa: S608 - our own
+    wanted = {name: f"{count:,}" for name, count in ask(filled.engine, query, since=DAY_AGO)}
+    assert dict(zip(hours, counts, strict=True)) == wanted
+
+
+def listed(tab: Tab) -> list[str]:
+    """The session ids of the list's rows."""
+    links = attributes(tab.table("List").locator("th a"), "href")
+    return [parse_qs(urlsplit(link).query)["id"][0] for link in links]
+
+
+def test_list_of_sessions(filled: Filled, open_tab: Open) -> None:
+    tab = open_tab(filled.site)
+    tab.open("/sessions")
+    tab.page.get_by_label("Started").select_option("all")
+    tab.page.get_by_label("Order").select_option("most content time")
+    tab.page.get_by_role("button", name="Show").click()
+    query = "SELECT session_id, content_ms FROM sessions ORDER BY content_ms DESC, session_id"
+    wanted = ask(filled.engine, query)
+    found = listed(tab)
+    figures = exact(tab.table("List").locator("td:nth-child(6) data"))
+    tab.page.get_by_role("link", name="Next").click()
+    found += listed(tab)
+    expect(tab.page.get_by_text("End of the list")).to_be_visible()
+    assert found == [row.session_id for row in wanted]
+    assert figures == [row.content_ms for row in wanted][: len(figures)]
+    tab.page.get_by_role("link", name="First page").click()
+    assert listed(tab) == found[: len(figures)]
+
+
+def test_a_session_is_searched_for_and_opened(filled: Filled, open_tab: Open) -> None:
+    session_id = spoiled(filled.engine)
+    tab = open_tab(filled.site)
+    tab.open("/sessions?range=all")
+    tab.page.get_by_label("Search").fill(session_id[:12])
+    tab.page.get_by_label("Search").press("Enter")
+    assert listed(tab) == [session_id]
+    tab.page.get_by_role("region", name="List").get_by_role("link").click()
+    assert tab.page.locator(".id").inner_text() == session_id
+
+
+def test_a_session(filled: Filled, open_tab: Open) -> None:
+    session_id = spoiled(filled.engine)
+    tab = open_tab(filled.site)
+    tab.open(f"/session?id={session_id}")
+    row = ask_one(filled.engine, "SELECT * FROM sessions WHERE session_id = :id", id=session_id)
+    totals = tab.page.locator("section", has=tab.page.get_by_role("heading", name="Totals"))
+    assert exact(totals.locator("data"))[0] == row.content_ms
+    query = """SELECT duration_ms, activity, counted_as FROM spans
+        WHERE session_id = :id ORDER BY span_number"""
+    spans = ask(filled.engine, query, id=session_id)
+    lengths = exact(tab.table("Stretches").locator("data"))
+    assert lengths == [span.duration_ms for span in spans]
+    on_screen, counted = (
+        attributes(tab.page.locator(f".line a .bar:nth-of-type({row})"), "class") for row in (1, 2)
+    )
+    assert on_screen == [f"bar a-{span.activity}" for span in spans]
+    assert [kind.replace("moved", "content") for kind in counted] == [
+        f"bar c-{span.counted_as}" for span in spans
+    ]
+    assert sum(exact(tab.page.locator("section.missing data"))) == row.unbookended_ad_ms > 0
+
+
+def test_a_stretch_tells_of_itself_under_the_pointer(filled: Filled, open_tab: Open) -> None:
+    tab = open_tab(filled.site)
+    tab.open(f"/session?id={spoiled(filled.engine)}")
+    stretch = tab.page.locator(".line a").nth(1)
+    bar = stretch.locator(".bar").first
+    bar.hover()
+    told = stretch.get_attribute("aria-label") or ""
+    assert re.search(r"\d:\d\d to \d+:\d\d, .* playhead .* counted as .* \(rule ", told)
+    expect(tab.page.locator("#detail")).to_have_text(told)
+    bar.click()
+    target = (stretch.get_attribute("href") or "").removeprefix("#")
+    expect(tab.page.locator(f"[id='{target}']")).to_be_in_viewport()
+
+
+def test_findings_down_to_their_sessions(filled: Filled, open_tab: Open) -> None:
+    tab = open_tab(filled.site)
+    tab.open("/findings?range=all")
+    query = """SELECT player_name, app_version, code,
+            sum(moved_ms) AS moved_ms, sum(sessions) AS sessions
+        FROM findings_daily GROUP BY player_name, app_version, code
+        ORDER BY coalesce(sum(moved_ms), 0) DESC, sum(sessions) DESC, code LIMIT 1"""
+    worst = ask_one(filled.engine, query)
+    first = tab.table("Findings").first
+    assert first.locator("td").first.inner_text() == worst.app_version
+    assert exact(first.locator("data"))[:2] == [int(worst.moved_ms), int(worst.sessions)]
+    first.locator("td a").first.click()
+    assert tab.heading() == "Sessions"
+    assert len(listed(tab)) == worst.sessions
+
+
+def test_retention_of_a_content(filled: Filled, open_tab: Open) -> None:
+    tab = open_tab(filled.site)
+    tab.open("/retention?range=all")
+    query = """SELECT content_id, sum(plays) AS plays FROM retention WHERE percent = 0
+        GROUP BY content_id ORDER BY sum(plays) DESC, content_id LIMIT 1"""
+    most = ask_one(filled.engine, query)
+    tab.page.get_by_role("link", name=most.content_id, exact=True).click()
+    assert exact(tab.page.locator("main data"))[0] == most.plays
+    query = """SELECT percent, sum(sessions) AS plays FROM retention
+        WHERE content_id = :id GROUP BY percent ORDER BY percent"""
+    wanted = [f"{row.plays:,}" for row in ask(filled.engine, query, id=most.content_id)]
+    tab.page.locator("summary", has_text="Figures").click()
+    assert tab.cells("Plays by percent", 1) == wanted
+    assert f"content={quote(most.content_id)}" in tab.path
