@@ -1,7 +1,10 @@
 """Acked ingest over Kafka: requests a second by each client, against an empty ASGI app.
 
-As the collector's benchmark, with a real broker: it shares both cores with the server and the load,
-so the time of the server's core says more than requests a second.
+As the collector's benchmark, with the same load, bodies and sessions for all: closed loop, so that
+what a connection gets is decided by how long an acknowledgement takes. The broker shares both cores
+with server and load, and the empty app has them for itself: requests a second are what one machine
+gives in the end, the time of the server's core is what of it is the collector's. The client's
+threads run on the server's core and count; its buffers count in the memory, told at its highest.
 """
 
 import tempfile

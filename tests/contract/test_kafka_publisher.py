@@ -109,7 +109,7 @@ class KafkaPublisherContract(PublisherContract):
             await until_ready(publisher)
             await keep_publishing(publisher, 100, 100)
 
-        with_publisher(topic, use, deadline_s=1.0)
+        with_publisher(topic, use, deadline_s=5.0)
         found = [value for _, value in topic.read()]
         assert found == acknowledged
         assert len(found) == 200
