@@ -6,9 +6,10 @@ out as the batch of a checkpoint. No I/O: `runner` feeds it and writes what it g
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from processor.by_session import Item, fold_sessions
 from processor.claim import Claim
 from processor.due_times import DueTimes
 from processor.forgetting import scrubbed
@@ -102,6 +103,12 @@ class PartitionMemory:
         """Sessions in memory that are not closed for good (or not yet written as such)."""
         return len(self._states) + len(self._stored) - len(self._closed)
 
+    @property
+    def finished_count(self) -> int:
+        """Sessions that are closed for good and leave the memory with the next checkpoint."""
+        states = self._states
+        return sum(states[session_id].is_closed() for session_id in self._changed)
+
     def unknown(self, session_ids: Iterable[str]) -> list[str]:
         """Those of the ids that memory does not hold: new sessions, or closed ones in SQL."""
         states, stored = self._states, self._stored
@@ -134,6 +141,17 @@ class PartitionMemory:
         event_count = sum(len(placed.record.events) for placed in records)
         self.events_since_checkpoint += event_count
         return Folded(event_count, late, duplicate)
+
+    def fold_sessions(self, sessions: Mapping[str, Sequence[Item]]) -> int:
+        """Folds records of this partition that lie together by session. Returns how many events
+        that were."""
+        for session_id in sessions:
+            self._wake(session_id)
+        self._changed.update(sessions)
+        partition, policy = self.claim.partition, self._rules.policy
+        event_count = fold_sessions(self._states, partition, sessions, policy)
+        self.events_since_checkpoint += event_count
+        return event_count
 
     def moved(self, next_offset: int, records: int, dead_letters: Sequence[DeadLetter]) -> None:
         """All up to `next_offset` is folded or a dead letter. Errors: `BadPartitionError`."""

@@ -11,12 +11,15 @@ It is a shortcut and no second set of rules: it takes an event only when every r
 lines is without effect, and a test holds it to the long way.
 """
 
+from itertools import islice
 from struct import Struct
 from typing import Final
 
+from models.archived_bare import PING
 from models.limits import (
     EVENTS_MAX,
     PING_GAP_MS,
+    REMEMBERED_HASHES,
     REORDER_WINDOW_MS,
 )
 from models.policy import Policy
@@ -28,8 +31,10 @@ _HEAD: Final = Struct(f"<6q{HASHES_BYTES}s")
 """Clock, playhead and event count; up to which arrival time, playhead and, in an ad (else 0), `ts`
 it may go on like this; hashes. Behind the head is what waits, each a `_PING`."""
 _BARE: Final = (None, None, None, None)
-_PING: Final = Struct("<4q")
+_PING: Final = PING
 """`ts`, playhead, arrival time, offset in the log."""
+_hash: Final = Struct("<II").pack
+_ROW_BYTES_MAX: Final = 256 * _PING.size
 _NEWER_HASHES: Final = HASHES_BYTES - HASH_BYTES
 _read: Final = Struct(f"<6q{HASH_BYTES}x{_NEWER_HASHES}s4q").unpack_from
 """The head but for its oldest hash, and the first that waits."""
@@ -200,3 +205,58 @@ def _add(state: SessionState, clock: int, playhead_ms: int) -> None:
     if state.content_started and playhead_ms > state.max_playhead_ms:
         state.max_playhead_ms = playhead_ms
     state.clock = clock
+
+
+def pass_row(state: SessionState, pings: bytes, begin: int, policy: Policy) -> int:
+    """`pass_quietly` for many pings of one session, each a `_PING`, from the byte `begin` on. Says
+    where it stopped: the next one has to take the long way, or there is none, or it has done enough
+    for once. `begin`: nothing was done.
+    """
+    quiet = state.quiet or _begin(state, policy)
+    if quiet is None:
+        return begin
+    clock, ms, count, until, ms_max, ad_until, hashes = _HEAD.unpack_from(quiet)
+    packed = quiet[_HEAD.size :] + pings[begin : begin + _ROW_BYTES_MAX]
+    row = list(_PING.iter_unpack(packed))
+    at = known = (len(quiet) - _HEAD.size) // _PING.size
+    due = 0  # the first in the row that waits; those before it are applied
+    due_ts, due_ms, due_since, _ = row[0]
+    newest_ts, _, newest_since, _ = row[known - 1]
+    inactive_ms = policy.inactive_ms
+    for ts, _, received_at, _ in islice(row, known, None):
+        if (
+            ts <= newest_ts
+            or not newest_since < received_at <= until
+            or received_at - newest_since > inactive_ms
+            or at - due >= _WAITING_MAX
+            or count >= _EVENTS_BELOW
+        ):
+            break
+        if received_at - due_since > REORDER_WINDOW_MS:
+            dt, moved_ms = due_ts - clock, due_ms - ms
+            if not 0 < dt <= PING_GAP_MS or due_ms > ms_max:
+                break
+            if ad_until:
+                if moved_ms != 0 or due_ts > ad_until:
+                    break
+            elif not 0 < 2 * moved_ms <= 3 * dt + 2000:
+                break
+            following = row[due + 1]
+            if received_at - following[2] > REORDER_WINDOW_MS:
+                break
+            clock, ms = due_ts, due_ms
+            count += 1
+            due += 1
+            due_ts, due_ms, due_since, _ = following
+        newest_ts, newest_since = ts, received_at
+        at += 1
+    if at > known:
+        applied = row[max(0, due - REMEMBERED_HASHES) : due]
+        newer = [
+            _hash(ts & LOW_32_BITS, at_ms * 32 + PING_CODE & LOW_32_BITS)
+            for ts, at_ms, _, _ in applied
+        ]
+        hashes = b"".join((hashes, *newer))[-HASHES_BYTES:]
+        head = _HEAD.pack(clock, ms, count, until, ms_max, ad_until, hashes)
+        state.quiet = head + packed[due * _PING.size : at * _PING.size]
+    return begin + (at - known) * _PING.size

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from processor.archive import PartitionArchive
-from processor.archive_reader import read_archived
+from processor.archive_reader import read_by_session
+from processor.by_session import Stretch, by_session
 from processor.memory import PartitionMemory
 from processor.projection import Projection
 from processor.source import Source
-from processor.step import DeadLetter, Decoded, decode_records
+from processor.step import DeadLetter, decode_records
 
 TICK_DELAY_MS: Final = 60_000
 """A tick on the way lies so far behind the last arrival, as the live loop's does."""
@@ -26,10 +27,16 @@ _POLL_TIMEOUT_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RebuildBounds:
-    """How much is read, written and closed in one go."""
+    """How much is read, written and closed in one go.
+
+    A checkpoint writes every session that is live, so it comes when as many are finished, and
+    before there is too much to do anew after a kill: half a minute's work.
+    """
 
     read_records_max: int = 5_000
-    checkpoint_events_max: int = 100_000
+    archive_records_min: int = 50_000
+    checkpoint_events_max: int = 3_000_000
+    finished_sessions_min: int = 5_000
     tick_sessions_max: int = 5_000
 
 
@@ -92,7 +99,7 @@ Progress = Callable[[int, int, int], object]
 
 def rebuild_part(
     projection: Projection,
-    batches: Callable[[int], Iterator[Decoded]],
+    batches: Callable[[int], Iterator[Stretch]],
     part: Part,
     bounds: RebuildBounds,
     progress: Progress,
@@ -108,13 +115,13 @@ def rebuild_part(
 
 def batches_of(
     archive: PartitionArchive | None, source: Source | None, partition: int, bounds: RebuildBounds
-) -> Callable[[int], Iterator[Decoded]]:
+) -> Callable[[int], Iterator[Stretch]]:
     """Reads the archive as far as it goes, then the log: no record twice, none left out."""
 
-    def read(from_offset: int) -> Iterator[Decoded]:
+    def read(from_offset: int) -> Iterator[Stretch]:
         next_offset = from_offset
         if archive is not None and from_offset < (archive.next_offset or 0):
-            yield from read_archived(archive, from_offset)
+            yield from read_by_session(archive, from_offset, bounds.archive_records_min)
             next_offset = archive.next_offset or 0
         if source is not None:
             yield from _read_log(source, partition, next_offset, bounds.read_records_max)
@@ -124,12 +131,12 @@ def batches_of(
 
 def _read_log(
     source: Source, partition: int, next_offset: int, records_max: int
-) -> Iterator[Decoded]:
+) -> Iterator[Stretch]:
     source.seek(partition, next_offset)
     while True:
-        batch = decode_records(source.poll(_POLL_TIMEOUT_S, records_max))
+        decoded = decode_records(source.poll(_POLL_TIMEOUT_S, records_max))
         # Behind the last record or further: there are offsets that no reader gets.
-        yield batch._replace(next_offsets={partition: source.next_offsets()[partition]})
+        yield by_session(decoded, source.next_offsets()[partition])
 
 
 class _Rebuild:
@@ -142,16 +149,18 @@ class _Rebuild:
         self._progress = progress
         self._last_received_at = 0
         claim = projection.claim(part.partition, part.log, part.start_offset)
-        self._memory = PartitionMemory(claim, projection.restore(claim))
+        # Whoever let the live processor go past bad records has decided that here, too.
+        restored = projection.restore(claim)
+        self._memory = PartitionMemory(claim, restored, accepts_bad_records=True)
 
-    def run(self, batches: Callable[[int], Iterator[Decoded]]) -> None:
+    def run(self, batches: Callable[[int], Iterator[Stretch]]) -> None:
         memory, target = self._memory, self._part.target
         if memory.next_offset < target.next_offset:
-            for batch in batches(memory.next_offset):
-                self._fold(_below(batch, target.next_offset))
+            for stretch in batches(memory.next_offset):
+                self._fold(stretch.below(target.next_offset))
                 if memory.next_offset >= target.next_offset:
                     break
-                if memory.events_since_checkpoint >= self._bounds.checkpoint_events_max:
+                if self._is_checkpoint_due():
                     self._checkpoint()
                     self._tick(self._last_received_at - TICK_DELAY_MS)
         self._checkpoint()
@@ -159,26 +168,23 @@ class _Rebuild:
             self._tick(target.tick)
         self._write()
 
-    def _fold(self, batch: Decoded) -> None:
+    def _is_checkpoint_due(self) -> bool:
+        memory, bounds = self._memory, self._bounds
+        if memory.events_since_checkpoint >= bounds.checkpoint_events_max:
+            return True
+        finished = memory.finished_count
+        return finished >= max(bounds.finished_sessions_min, memory.live_count - finished)
+
+    def _fold(self, stretch: Stretch) -> None:
         memory, part = self._memory, self._part
-        next_offset = batch.next_offsets.get(part.partition)
-        if next_offset is None:
-            return
-        letters = self._unsettled(batch.dead_letters)
-        records = batch.records
+        letters = self._unsettled(stretch.dead_letters)
         if part.wanted is not None:
-            records = [placed for placed in records if placed.record.session_id in part.wanted]
-        if records:
-            unknown = memory.unknown({placed.record.session_id for placed in records})
-            if unknown:
-                memory.admit(self._projection.closed_sessions(unknown))
-            folded = memory.fold(records)
-            self._last_received_at = records[-1].record.events[-1].received_at
-            memory.moved(next_offset, len(records), letters)
-            self._progress(part.partition, next_offset, folded.event_count)
-        else:
-            memory.moved(next_offset, 0, letters)
-            self._progress(part.partition, next_offset, 0)
+            stretch = stretch.of(part.wanted)
+        memory.admit(self._projection.closed_sessions(memory.unknown(stretch.sessions)))
+        event_count = memory.fold_sessions(stretch.sessions)
+        self._last_received_at = max(self._last_received_at, stretch.received_at)
+        memory.moved(stretch.next_offset, 0, letters)
+        self._progress(part.partition, stretch.next_offset, event_count)
 
     def _unsettled(self, letters: list[DeadLetter]) -> list[DeadLetter]:
         """Without those that were replayed or dropped. Errors: `UndecodableInRebuildError`."""
@@ -213,14 +219,3 @@ class _Rebuild:
         while not is_done:
             is_done = self._memory.tick_to(min(until, target), self._bounds.tick_sessions_max)
             self._checkpoint()
-
-
-def _below(batch: Decoded, end: int) -> Decoded:
-    """Without what lies at `end` or above."""
-    if all(next_offset <= end for next_offset in batch.next_offsets.values()):
-        return batch
-    return Decoded(
-        [placed for placed in batch.records if placed.offset < end],
-        [letter for letter in batch.dead_letters if letter.offset < end],
-        {partition: min(offset, end) for partition, offset in batch.next_offsets.items()},
-    )

@@ -8,6 +8,7 @@ changes nothing. Imports `models` and `step`; never `ingest`.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -64,6 +65,15 @@ class AfterCloseWrite(NamedTuple):
     finding_count: int
 
 
+class _Prepared(NamedTuple):
+    """A statement for the driver: its text, the names of its parameters in order, and what makes
+    the driver's value of ours, by place."""
+
+    text: str
+    names: tuple[str, ...]
+    converts: Sequence[tuple[int, Callable[[Any], Any]]]
+
+
 class Gap(NamedTuple):
     """Records that were gone before they were read, and that an operator accepted so.
 
@@ -108,9 +118,9 @@ def _write_rows(
     _write_sessions(connection, projection, sessions)
     after_closes = [write for batch in batches for write in batch.after_closes]
     update_after_closes(connection, projection, after_closes)
-    _run(connection, _upsert(finding_rows), _after_close_findings(projection, after_closes))
+    _upsert(connection, finding_rows, _after_close_findings(projection, after_closes))
     letters = [letter for batch in batches for letter in batch.dead_letters]
-    _run(connection, _upsert(dead_letters), _letter_rows(projection, topic, letters))
+    _upsert(connection, dead_letters, _letter_rows(projection, topic, letters))
     _run(connection, insert(closes_outbox), _close_rows(projection, batches))
     write_gaps(connection, projection, batches)
 
@@ -120,8 +130,35 @@ def _run(connection: Connection, statement: Insert | Update | Delete, rows: Rows
         connection.execute(statement, rows)
 
 
+def _upsert(connection: Connection, table: Table, rows: Rows) -> None:
+    """Writes rows, over those that are there. Past SQLAlchemy's parameters, which take as long as
+    SQLite does: a checkpoint is mostly this."""
+    if rows:
+        text, names, converts = _prepared(table, tuple(rows[0]))
+        values = []
+        for row in map(itemgetter(*names), rows):
+            sent = list(row)
+            for index, convert in converts:
+                sent[index] = convert(sent[index])
+            values.append(tuple(sent))
+        connection.exec_driver_sql(text, values)
+
+
 @cache
-def _upsert(table: Table) -> Insert:
+def _prepared(table: Table, names: tuple[str, ...]) -> _Prepared:
+    dialect = sqlite.dialect()
+    compiled = _upserting(table).compile(dialect=dialect, column_keys=names)
+    order = tuple(compiled.positiontup or ())
+    converts = [
+        (index, convert)
+        for index, name in enumerate(order)
+        if (convert := table.c[name].type.dialect_impl(dialect).bind_processor(dialect))
+    ]
+    return _Prepared(str(compiled), order, converts)
+
+
+@cache
+def _upserting(table: Table) -> Insert:
     statement = sqlite.insert(table)
     keys = [column.name for column in table.primary_key]
     news = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
@@ -177,7 +214,7 @@ def _write_children(
             fields["session_id"] = write.summary.session_id
             new[name].append(fields)
     for name, rows in new.items():
-        _run(connection, _upsert(CHILD_TABLES[name]), rows)
+        _upsert(connection, CHILD_TABLES[name], rows)
 
 
 def _gone_row(projection: int, session_id: str, key: RowKey) -> dict[str, Any]:
@@ -200,10 +237,10 @@ def _write_sessions(
             starts.append(start)
         (closed if summary.final else live).append(_session_row(projection, write))
     moved = [{"projection_": projection, "session_id_": row["session_id"]} for row in closed]
-    _run(connection, _upsert(session_starts), starts)
-    _run(connection, _upsert(sessions_live), live)
+    _upsert(connection, session_starts, starts)
+    _upsert(connection, sessions_live, live)
     _run(connection, _delete(sessions_live), moved)
-    _run(connection, _upsert(sessions_closed), closed)
+    _upsert(connection, sessions_closed, closed)
 
 
 def _session_row(projection: int, write: SessionWrite) -> dict[str, Any]:

@@ -37,6 +37,7 @@ MAY_IMPORT: Final = {
 importable by none of them."""
 
 PURE_CORE: Final = (
+    "by_session",
     "child_rows",
     "effects",
     "elapsed",

@@ -19,7 +19,13 @@ from tests.processor_shell.world import World
 
 _LEFT_OUT = {"projection", "owner", "version", "state", "due_at", "created_at", "position"}
 _OF_NO_PROJECTION = {live_projection.name, projections.name}
-SMALL = RebuildBounds(read_records_max=25, checkpoint_events_max=40, tick_sessions_max=3)
+SMALL = RebuildBounds(
+    read_records_max=25,
+    archive_records_min=25,
+    checkpoint_events_max=40,
+    finished_sessions_min=3,
+    tick_sessions_max=3,
+)
 
 Rows = dict[str, list[dict[str, Any]]]
 
