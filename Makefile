@@ -61,8 +61,12 @@ check: setup ## ruff and mypy
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-test: check ## check, then all tests
-	$(PY) -m pytest
+# Several workers at once, each with whole files; the longest files go first (tests/workers.py). A
+# test that hangs is ended after so many seconds and says where it stood. Compiled code is kept: the
+# tests start hundreds of programs.
+test: export PYTHONDONTWRITEBYTECODE :=
+test: check ## check, then all tests, several at once (one: ARGS='-n 0')
+	$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder --timeout 600 $(ARGS)
 
 bench: setup ## measure speed and size: a table and JSON (a part: ARGS='--only fold')
 	$(PY) -m tests.bench.run $(ARGS)

@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 import structlog
 
-pytest_plugins = ["tests.servers", "tests.kafka.broker", "tests.postgres"]
+pytest_plugins = ["tests.servers", "tests.kafka.broker", "tests.postgres", "tests.workers"]
 
 # A slow or busy machine must not fail a test: no deadline, no health check that measures time.
 hypothesis.settings.register_profile(

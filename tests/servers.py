@@ -137,19 +137,25 @@ def server_root(parent: Path) -> Iterator[Path]:
             assert held.enter_context(_locked(root))
             for other in (path for path in parent.iterdir() if path.is_dir() and path != root):
                 _remove_leftover(other)
-        yield root
-        shutil.rmtree(root, ignore_errors=True)
+        try:
+            yield root
+        finally:
+            _remove(root)
 
 
 def _remove_leftover(root: Path) -> None:
     with _locked(root) as is_left:
-        if not is_left:
-            return
-        for state in root.rglob("server.json"):
-            for server in (LocalKafka(state.parent), LocalPostgres(state.parent)):
-                if server.process() is not None:
-                    server.kill()
-        shutil.rmtree(root, ignore_errors=True)
+        if is_left:
+            _remove(root)
+
+
+def _remove(root: Path) -> None:
+    """Servers that still run in it are ended first."""
+    for state in root.rglob("server.json"):
+        for server in (LocalKafka(state.parent), LocalPostgres(state.parent)):
+            if server.process() is not None:
+                server.kill()
+    shutil.rmtree(root, ignore_errors=True)
 
 
 @contextlib.contextmanager

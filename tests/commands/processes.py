@@ -9,15 +9,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
 from typing import IO, Any, Final
 
+from tests.commands.warm import Warm, WarmProgram
+
 ROOT: Final = Path(__file__).resolve().parents[2]
-PATIENCE_S: Final = 30
-"""How long a process may take for anything before a test gives up on it."""
+PATIENCE_S: Final = 120
+"""How long a process may take for anything before a test gives up on it: a busy machine is slow."""
+WARM: Final = Warm()
+Program = WarmProgram | subprocess.Popen[bytes]
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -30,8 +35,15 @@ def arguments(*args: str) -> list[str]:
     return [sys.executable, "-m", "bookended", *args]
 
 
+def is_plain(settings: Mapping[str, str]) -> bool:
+    """Whether a program with these settings can be a fork of one that runs: Python and the system's
+    libraries read theirs when they start."""
+    return all(name.startswith("BOOKENDED_") or name == "COLUMNS" for name in settings)
+
+
 class Cli:
-    """Runs the program to its end, in its own directory."""
+    """Runs the program to its end, in its own directory: warm, or really started where `before` or
+    a setting asks for that."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -40,34 +52,54 @@ class Cli:
         self, *args: str, before: Sequence[str] = (), **settings: str
     ) -> subprocess.CompletedProcess[str]:
         """`before`: words to put in front of the command line (`tests.commands.confined`)."""
-        return subprocess.run(
-            [*before, *arguments(*args)],
-            cwd=self.directory,
-            env=environment(**settings),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
+        words = [*before, *arguments(*args)]
+        with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+            program: Program
+            if before:
+                env = environment(**settings)
+                program = subprocess.Popen(
+                    words, cwd=self.directory, env=env, stdout=stdout, stderr=stderr
+                )
+            else:
+                program = _started(args, self.directory, settings, stdout, stderr)
+            try:
+                code = program.wait(PATIENCE_S)
+            finally:
+                program.kill()
+                program.wait(PATIENCE_S)
+            said = [_all_of(stdout), _all_of(stderr)]
+        return subprocess.CompletedProcess(words, code, *said)
+
+
+def _all_of(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
+def _started(
+    args: Sequence[str],
+    directory: Path,
+    settings: Mapping[str, str],
+    stdout: IO[bytes],
+    stderr: IO[bytes],
+) -> Program:
+    env = environment(**settings)
+    if is_plain(settings):
+        return WARM.start(args, directory, env, stdout.fileno(), stderr.fileno())
+    return subprocess.Popen(arguments(*args), cwd=directory, env=env, stdout=stdout, stderr=stderr)
 
 
 class Server:
     """A running `run`, `collect` or `process`; its log lines as they come."""
 
     def __init__(self, directory: Path, args: tuple[str, ...], settings: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            arguments(*args),
-            cwd=directory,
-            env=environment(**settings),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stderr is not None
-        assert self.process.stdout is not None
+        reading, writing = os.pipe()
+        self._stderr = os.fdopen(reading, encoding="utf-8")
+        with os.fdopen(writing, "wb") as stderr, Path(os.devnull).open("wb") as stdout:
+            self.process = _started(args, directory, settings, stdout, stderr)
         self.lines: list[str] = []
         self._coming: Queue[str | None] = Queue()
-        self._reader = Thread(target=self._read, args=(self.process.stderr,), daemon=True)
+        self._reader = Thread(target=self._read, args=(self._stderr,), daemon=True)
         self._reader.start()
 
     def _read(self, stream: IO[str]) -> None:
@@ -103,6 +135,4 @@ class Server:
             self.process.kill()
             self.process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)
-        for stream in (self.process.stdout, self.process.stderr):
-            assert stream is not None
-            stream.close()
+        self._stderr.close()

@@ -16,6 +16,7 @@ from models.kafka_log import KafkaLog
 from models.records import LogRecord
 from processor.group import InstanceTakenError, Membership
 from processor.source import LogAwayError, LogMissingError, Source
+from tests.commands.processes import PATIENCE_S
 from tests.contract.source_contract import KEY, Log, SourceContract, append_all, read
 from tests.kafka.broker import (
     admin,
@@ -27,7 +28,7 @@ from tests.kafka.broker import (
     transactional,
 )
 
-JOINED_WITHIN_S = 30.0
+JOINED_WITHIN_S = 50.0  # below the session time-out of the restart in place
 
 
 Make = Callable[[KafkaLog, Membership], Source]
@@ -49,7 +50,7 @@ class Topic:
         sent = self._producer.send(
             self.log.topic, value, key, partition=partition, timestamp_ms=received_at
         )
-        offset: int = sent.get(10).offset
+        offset: int = sent.get(PATIENCE_S).offset
         return offset
 
     def cut(self, start_offset: int) -> None:

@@ -28,13 +28,14 @@ from models.tables import dead_letters, progress
 from processor.database import reading, writing
 from processor.dead_letters import BatchBounds, StoredLetter, Wanted
 from processor.projection import Projection
+from tests.commands.processes import PATIENCE_S
 from tests.kafka.broker import all_records, new_topic, producer
 from tests.kafka.test_kafka_to_sql import Processor
 from tests.processor_shell.postgres_world import PostgresWorld
 from tests.processor_shell.world import World
 
 PARTITIONS: Final = 3
-READ_WITHIN_S: Final = 60.0
+READ_WITHIN_S: Final = 120.0
 REASON: Final = "unknown schema fingerprint 0011223344556677"
 EVERYTHING: Final = Wanted()
 
@@ -59,7 +60,9 @@ class Site:
             self.world.append_bytes(key.decode(), value, 1)
             return self.world.log_records()[-1].offset
         client = producer(self.kafka)
-        offset: int = client.send(self.kafka.topic, value, key, partition=partition).get(10).offset
+        offset: int = (
+            client.send(self.kafka.topic, value, key, partition=partition).get(PATIENCE_S).offset
+        )
         client.close()
         return offset
 

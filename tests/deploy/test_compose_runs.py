@@ -19,7 +19,7 @@ from tests.deploy.roles import PROCESSOR, READER, Roles, new_database
 from tests.golden.loading import load_golden
 from tests.servers import KafkaServer, PostgresServer
 
-DONE_WITHIN_S: Final = 60.0
+DONE_WITHIN_S: Final = 120.0
 PARTS: Final[dict[str, Part]] = {part.name: part for part in services_of_ours()}
 
 

@@ -23,7 +23,7 @@ from processor.database import open_database
 from tests.reports.rows import at
 
 NOW: Final = at("12:00")
-_PATIENCE_S: Final = 30
+_PATIENCE_S: Final = 120
 _EMPTY: Final = frozenset(("meta", "link", "input", "rect"))
 
 

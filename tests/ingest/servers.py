@@ -26,7 +26,7 @@ from models.records import LogRecord, Record
 from tests.ingest.bodies import TS, dumps, event, start
 
 KEY: Final = b"k" * 32
-TIMEOUT_S: Final = 20
+TIMEOUT_S: Final = 60
 NO_SESSION: Final = "0" * 64
 
 

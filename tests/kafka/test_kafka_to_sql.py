@@ -29,7 +29,7 @@ from tests.processor_shell.world import SMALL, World
 from tests.reference.arrivals import Arrival
 
 FOUR = Placement(parse_partition_counts("4"))
-DONE_WITHIN_S = 60.0
+DONE_WITHIN_S = 120.0
 OF_THE_PLACE = {"log_partition", "first_offset", "last_offset", "next_offset", "log_id"}
 
 

@@ -22,13 +22,14 @@ from processor.kafka_closes import KafkaCloses
 from processor.kafka_source import KafkaSource
 from processor.projection import ensure_live_projection
 from processor.runner import RunnerSettings
+from tests.commands.processes import PATIENCE_S
 from tests.contract.tables import live_ids
 from tests.kafka.broker import admin, collect_sockets, new_topic, producer
 from tests.processor_shell.postgres_world import PostgresWorld
 from tests.processor_shell.world import event, session_id
 from tests.reference.plans import T0
 
-DONE_WITHIN_S = 60.0
+DONE_WITHIN_S = 120.0
 MEMBERSHIP = Membership(
     "away", session_timeout_ms=1_500, heartbeat_interval_ms=200, poll_interval_ms_max=3_000
 )
@@ -59,7 +60,7 @@ def members(log: KafkaLog) -> list[str]:
 
 def publish(client: Any, log: KafkaLog, number: int) -> None:
     value = encode(session_id(number), (event("play", 0),))
-    client.send(log.topic, value, session_id(number).encode(), partition=0).get(10)
+    client.send(log.topic, value, session_id(number).encode(), partition=0).get(PATIENCE_S)
 
 
 def until_live(world: PostgresWorld, numbers: range) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 
-PATIENCE_S = 30
-PATIENCE_MS = 30_000
+PATIENCE_S = 120
+PATIENCE_MS = 120_000
 
 
 def kafka_client() -> Any:

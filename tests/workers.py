@@ -1,0 +1,39 @@
+"""Several workers in one run (`make test`, pytest-xdist): how many, and which files go first.
+
+A file's tests stay together, in their order. Workers share no server: each starts its own when the
+first of its tests wants one, so that roles, databases and topics never meet. Only for tests.
+"""
+
+import os
+from typing import Final
+
+import pytest
+
+WORKERS_A_CPU: Final = 2
+"""Tests of servers wait for half of their time and more."""
+
+LONGEST_FIRST: Final = tuple(
+    f"tests/{name}.py"
+    for name in """
+        simulation/test_chaos simulation/test_crash deploy/test_image rebuild/test_sigkill
+        contract/test_kafka_source contract/test_librdkafka_source contract/test_kafka_publisher
+        commands/test_demo_kafka rebuild/test_postgres_kafka kafka/test_processes
+        kafka/test_security contract/test_kafka_closes dead_letters/test_replay test_wheel
+        test_readme test_bench rebuild/test_commands properties/test_fold_properties
+        reference/test_second_reading deploy/test_spark deploy/test_compose_runs
+    """.split()
+)
+"""Files that take longest, so that none of them begins when all others are done."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means here."""
+    return WORKERS_A_CPU * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without workers the order is that of the files' names."""
+    if hasattr(config, "workerinput"):
+        places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+        items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
