@@ -31,6 +31,7 @@ class InFlight:
         self._late = late
         self._loop = asyncio.get_running_loop()
         self._deadlines: deque[tuple[float, asyncio.Future[None]]] = deque()
+        self._taken_at: dict[asyncio.Future[None], float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
         self._empty.set()
@@ -46,8 +47,9 @@ class InFlight:
         self.records += 1
         self.bytes += size
         self._empty.clear()
-        answer = self._loop.create_future()
-        self._deadlines.append((self._loop.time() + self._deadline_s, answer))
+        answer, now = self._loop.create_future(), self._loop.time()
+        self._taken_at[answer] = now
+        self._deadlines.append((now + self._deadline_s, answer))
         if self._timer is None:
             self._timer = self._loop.call_later(self._deadline_s, self._expire)
         return size, answer
@@ -56,6 +58,7 @@ class InFlight:
         self, size: int, answer: asyncio.Future[None], error: PublishError | None
     ) -> None:
         """The log has answered for a record, or never got it."""
+        del self._taken_at[answer]
         self.records -= 1
         self.bytes -= size
         if not self.records:
@@ -68,6 +71,11 @@ class InFlight:
         deadlines = self._deadlines
         while deadlines and deadlines[0][1].done():
             deadlines.popleft()
+
+    def oldest_s(self) -> float:
+        """How long the log has not answered for the record that has been here longest."""
+        taken_at = next(iter(self._taken_at.values()), None)
+        return 0.0 if taken_at is None else self._loop.time() - taken_at
 
     def _expire(self) -> None:
         """Gives up on what has waited too long: 503 to the client, but its place stays taken."""

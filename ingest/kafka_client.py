@@ -7,12 +7,16 @@ Beside the record's way: `kafka_publisher` works with any client that does this,
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-DELIVERY_TIMEOUT_MS: Final = 10_000
-"""The client gives a record up after this time."""
+GIVEN_UP_AFTER_S: Final = 10.0
+"""A record that is not delivered by then is given up, with the producer that has it."""
+
+DELIVERY_TIMEOUT_MS: Final = 15_000
+"""The client itself gives a record up after this time, which is never to come first: a producer
+that goes on without a record may write others twice (librdkafka's issue 4953)."""
 
 REQUEST_TIMEOUT_MS: Final = 5_000
 PROBE_TIMEOUT_MS: Final = 3_000
-CLOSED_WITHIN_S: Final = (DELIVERY_TIMEOUT_MS + REQUEST_TIMEOUT_MS) / 1000
+CLOSED_WITHIN_S: Final = GIVEN_UP_AFTER_S + REQUEST_TIMEOUT_MS / 1000
 BATCH_BYTES_MAX: Final = 256 * 1024
 
 

@@ -19,7 +19,7 @@ import structlog
 from ingest.in_flight import RETRY_AFTER_S, InFlight
 from ingest.kafka_client import (
     CLOSED_WITHIN_S,
-    DELIVERY_TIMEOUT_MS,
+    GIVEN_UP_AFTER_S,
     Brokers,
     BrokersAwayError,
     Producer,
@@ -30,7 +30,6 @@ from models.kafka_log import KafkaLog
 from models.placement import Placement
 
 _PROBE_INTERVAL_S: Final = 0.5
-_STUCK_AFTER_S: Final = DELIVERY_TIMEOUT_MS / 1000 + 2
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
@@ -38,8 +37,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class KafkaBounds:
-    """What may be in flight, and how long a request waits. Kafka itself gives a record up after
-    `DELIVERY_TIMEOUT_MS`."""
+    """What may be in flight, and how long a request waits. A record is given up after
+    `GIVEN_UP_AFTER_S`."""
 
     records_max: int = 10_000
     bytes_max: int = 64 * 1024 * 1024
@@ -90,7 +89,6 @@ class KafkaPublisher:
         # Shared with the client's threads; both operations on each are atomic.
         self._answers: deque[tuple[_Entry, UndeliveredError | None]] = deque()
         self._is_armed = False
-        self._settled = 0
 
     async def start(self) -> None:
         """Connects. A Kafka that is away, or without the topic, is told by `reason_not_ready`, and
@@ -157,7 +155,6 @@ class KafkaPublisher:
             self._settle(*answers.popleft())
 
     def _settle(self, entry: _Entry, fault: UndeliveredError | None) -> None:
-        self._settled += 1
         is_current = entry.producer is self._producer
         if fault is None:
             self._in_flight.give_back(entry.size, entry.answer, None)
@@ -196,14 +193,11 @@ class KafkaPublisher:
 
     async def _watch(self) -> None:
         """While something is wrong: looks now and then whether it still is."""
-        settled, since = self._settled, self._loop.time()
         while True:
             await self._troubled.wait()
             await asyncio.sleep(_PROBE_INTERVAL_S)
-            if self._settled != settled or not self._in_flight.records:
-                settled, since = self._settled, self._loop.time()
-            elif self._loop.time() - since > _STUCK_AFTER_S:
-                self._set_fault("Kafka: the producer hangs")
+            if self._in_flight.oldest_s() > GIVEN_UP_AFTER_S:
+                self._set_fault("Kafka: records were not delivered in time")
                 self._drop_producer()
             fault = await self._mend()
             if not fault:

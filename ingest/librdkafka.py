@@ -42,6 +42,7 @@ _GZIP_LEVEL: Final = 1
 more for a few bytes less."""
 
 _CLIENT_ID: Final = "bookended-collector"
+_GIVEN_UP: Final = KafkaError._MSG_TIMED_OUT  # noqa: SLF001 - see DELIVERY_TIMEOUT_MS
 
 
 class LibrdkafkaBrokers:
@@ -109,7 +110,7 @@ class _Line:
 
 
 class LibrdkafkaProducer:
-    """`Producer` by librdkafka. Only a fatal fault spends it: it goes on after time-outs."""
+    """`Producer` by librdkafka. It goes on after most faults."""
 
     def __init__(self, client: Client, topic: str, partitions: int) -> None:
         """It takes records of so many partitions."""
@@ -159,7 +160,11 @@ class LibrdkafkaProducer:
         self, line: _Line, told: Told, error: KafkaError | None, _: Message | None
     ) -> None:
         line.in_flight -= 1
-        told(None if error is None else UndeliveredError(error.str(), is_spent=error.fatal()))
+        if error is None:
+            told(None)
+        else:
+            is_spent = error.fatal() or error.code() == _GIVEN_UP
+            told(UndeliveredError(error.str(), is_spent=is_spent))
 
     def partitions(self) -> int:
         """How many the topic has, as this producer's own connection tells. Errors:

@@ -115,6 +115,7 @@ class Runner:
         self._settings = settings
         self._retention = retention
         self._memories: dict[int, PartitionMemory] = {}
+        self._stood_still: set[int] = set()
         self._last_received_at: dict[int, int] = {}
         self._asked: dict[int, _Asked] = {}
         self._failures = 0
@@ -163,6 +164,7 @@ class Runner:
             for partition in self._memories:
                 self._source.doubt(partition)
             self._memories.clear()
+            self._stood_still.clear()
             self._asked.clear()
         return 0.0
 
@@ -194,7 +196,7 @@ class Runner:
             self._forget_gone()
             self._take(records)
             self._claim_missing()
-            if left_s <= 0 or self._is_full():
+            if left_s <= 0 or self._is_full() or self._is_awaited():
                 self._round()
         self._checkpoint()
         self._relay_closes()
@@ -204,6 +206,14 @@ class Runner:
         return (
             sum(m.events_since_checkpoint for m in memories) >= self._settings.checkpoint_events_max
             or sum(m.dead_letter_bytes for m in memories) >= self._settings.dead_letter_bytes_max
+        )
+
+    def _is_awaited(self) -> bool:
+        """Whether there is something to write of a partition that stood still until it was claimed:
+        readers have waited for long enough."""
+        return any(
+            partition in self._stood_still and memory.is_dirty
+            for partition, memory in self._memories.items()
         )
 
     # --- claim ----------------------------------------------------------------------------------
@@ -220,6 +230,7 @@ class Runner:
         for partition in self._source.partitions():
             if partition not in self._memories:
                 self._memories[partition] = self._open(partition)
+                self._stood_still.add(partition)
                 self._closes_waiting = True
 
     def _open(self, partition: int) -> PartitionMemory:
@@ -337,6 +348,7 @@ class Runner:
                     self._count(batch)
                 break
             written = [memory.claim.partition for memory in dirty]
+            self._stood_still.difference_update(written)
             self._source.checkpointed(
                 {p: self._memories[p].next_offset for p in written if p in self._memories}
             )

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ import pytest
 
 from commands.kafka_clients import kafka_publisher
 from deploy.local import LocalKafka
+from ingest.kafka_client import GIVEN_UP_AFTER_S
 from ingest.kafka_publisher import KafkaBounds, KafkaPublisher
 from ingest.publisher import Publisher
 from models.kafka_log import Client, KafkaLog
@@ -113,6 +115,38 @@ class KafkaPublisherContract(PublisherContract):
         found = [value for _, value in topic.read()]
         assert found == acknowledged
         assert len(found) == 200
+
+    def test_a_broker_that_is_away_for_long_doubles_nothing(self, topic: Topic) -> None:
+        """What was on its way is given up, and nobody knows what became of it; of what came behind
+        it nothing may be written twice, though the broker comes back at this very moment."""
+        log = new_topic(topic.broker.bootstrap, 4)._replace(client=self.client)
+
+        async def publish_for(publisher: Publisher, duration_s: float) -> None:
+            loop = asyncio.get_running_loop()
+            calls, end = [], loop.time() + duration_s
+            while loop.time() < end:
+                number = len(calls)
+                call = publisher.publish(f"{number % 20:064x}", b"%d" % number)
+                calls.append(asyncio.ensure_future(call))
+                await asyncio.sleep(0.005)
+            await asyncio.gather(*calls, return_exceptions=True)
+
+        async def main() -> None:
+            bounds = KafkaBounds(deadline_s=2.0)
+            publisher = kafka_publisher(log, Placement((PartitionCount(0, 4),)), bounds)
+            await publisher.start()
+            publishing = asyncio.ensure_future(publish_for(publisher, GIVEN_UP_AFTER_S + 3))
+            await asyncio.sleep(1)
+            topic.stop_answering()
+            await asyncio.sleep(GIVEN_UP_AFTER_S - 0.5)
+            topic.answer_again()
+            await publishing
+            await publisher.stop()
+
+        asyncio.run(main())
+        found = Counter(record.value for record in all_records(log))
+        assert [value for value, count in found.items() if count > 1] == []
+        assert len(found) > 100
 
     def test_a_record_goes_to_the_partition_of_its_session(self, broker: LocalKafka) -> None:
         """That of Kafka's default partitioner, for every session."""

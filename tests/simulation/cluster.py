@@ -127,6 +127,10 @@ class Program:
     def last_line(self) -> str:
         return next(reversed(self._said().splitlines()), "")
 
+    def _may_have_ended(self) -> bool:
+        """Not by its last line: another process may write to the same log, with its name."""
+        return bool(self.may_end) and self.may_end in self._said()
+
     def _said(self) -> str:
         with self.log.open("rb") as log:
             log.seek(self._log_start)
@@ -142,7 +146,7 @@ class Program:
                 self._again_at = now + _STARTED_AGAIN_AFTER_S
                 code, line = self._process.returncode, self.last_line()
                 self._journal.note("ended", program=self.name, code=code, said=line)
-                if self.has_begun() and not (self.may_end and self.may_end in line):
+                if self.has_begun() and not self._may_have_ended():
                     self._journal.violation(f"{self.name} ended unasked, code {code}: {line}")
             elif now >= self._again_at:
                 self._again_at = 0.0
@@ -245,6 +249,11 @@ class Cluster:
             self.processors.append(program)
         program.start()
         return program
+
+    def leave(self, program: Program) -> None:
+        """Takes a static processor that was stopped for good out of its group."""
+        done = Cli(self.directory)("leave", "--instance-id", program.name, **self.settings())
+        assert done.returncode == 0, done.stderr
 
     def _program(self, kind: str, args: tuple[str, ...], *, is_static: bool = False) -> Program:
         with self.lock:
