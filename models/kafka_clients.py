@@ -13,7 +13,8 @@ _RECONNECT_MS_MAX: Final = 1_000
 _SILENT: Final = 0
 """But for what librdkafka calls an emergency: that goes to a logger, and from there nowhere."""
 
-_nowhere: Final = logging.Logger("librdkafka", logging.CRITICAL + 1)
+_nowhere: Final = logging.getLogger("bookended.librdkafka")
+_nowhere.propagate = False
 _nowhere.addHandler(logging.NullHandler())
 
 

@@ -190,14 +190,15 @@ class Runner:
         self._enter("running", "")
         settings = self._settings
         while not stop.is_set():
-            left_s = self._round_at - self._clocks.steady_s()
+            now_s = self._clocks.steady_s()
+            left_s = self._round_at - now_s
             timeout_s = max(0.0, min(left_s, settings.poll_timeout_s))
             records = self._source.poll(timeout_s, settings.poll_records_max)
             self._forget_gone()
             self._take(records)
             self._claim_missing()
             if left_s <= 0 or self._is_full() or self._is_awaited():
-                self._round()
+                self._round(began_s=now_s)
         self._checkpoint()
         self._relay_closes()
 
@@ -309,7 +310,10 @@ class Runner:
 
     # --- checkpoint and what follows it ---------------------------------------------------------
 
-    def _round(self) -> None:
+    def _round(self, began_s: float) -> None:
+        """Rounds begin an interval apart, however long one takes: what came just after a checkpoint
+        was begun waits for the whole of the next. Where one takes most of the interval, half of it
+        is left for the log."""
         self._move_on()
         self._checkpoint()
         self._metrics.checkpoint_timestamp_seconds.set(self._clocks.now_ms() / 1000)
@@ -318,8 +322,8 @@ class Runner:
         self._relay_closes()
         self._trim()
         self._ask()
-        pause_s = self._settings.checkpoint_interval_s if is_done else 0.0
-        self._round_at = self._clocks.steady_s() + pause_s
+        interval_s = self._settings.checkpoint_interval_s if is_done else 0.0
+        self._round_at = max(began_s + interval_s, self._clocks.steady_s() + interval_s / 2)
 
     def _move_on(self) -> None:
         """Past what the log gives to no reader."""

@@ -6,6 +6,7 @@ at a checkpoint (`rows`, `start_row`) is not in the bytes: `settle` comes before
 """
 
 import json
+from operator import attrgetter
 from typing import Any, Final
 from zlib import crc32
 
@@ -34,6 +35,8 @@ _THINGS: Final[dict[str, type[Slotted]]] = {
     "quality": Quality,
 }
 _PLAIN: Final = tuple(sorted(frozenset(STATE_FIELDS) - _ELSEWHERE - {*_THINGS, "player_states"}))
+_plain_of: Final = attrgetter(*_PLAIN)
+_text_of: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _shape() -> int:
@@ -65,9 +68,8 @@ def dump(state: SessionState) -> bytes:
     values += [_values_of(getattr(state, name)) for name in _THINGS]
     states = state.player_states
     values.append(states and {name: _values_of(entered) for name, entered in states.items()})
-    values += [getattr(state, name) for name in _PLAIN]
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-    return bytes((len(state.hashes),)) + state.hashes + text.encode()
+    values += _plain_of(state)
+    return bytes((len(state.hashes),)) + state.hashes + _text_of(values).encode()
 
 
 def load(session_id: str, data: bytes) -> SessionState:

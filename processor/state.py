@@ -4,6 +4,7 @@ Part of the pure core: no clock, no I/O; imports models only. `session` changes 
 place, `evolve` works on a copy. Times are ms; `*_number` counts things from 1 in their table.
 """
 
+from operator import attrgetter
 from typing import Final, Literal
 
 from models.records import Event
@@ -214,8 +215,8 @@ class SessionState(_Hot):
     def copy(self) -> "SessionState":
         """A state of its own: folding into the copy leaves this one alone."""
         twin = SessionState.__new__(SessionState)
-        for name in STATE_FIELDS:
-            setattr(twin, name, getattr(self, name))
+        for name, value in zip(STATE_FIELDS, _values(self), strict=True):
+            setattr(twin, name, value)
         if self.played_before is not None:
             twin.played_before = self.played_before.copy()
         for name in ("ad_break", "ad", "chapter", "quality", "errors", "closing"):
@@ -264,3 +265,4 @@ class SessionState(_Hot):
 
 
 STATE_FIELDS: Final = (*_Hot.__slots__, *SessionState.__slots__)
+_values: Final = attrgetter(*STATE_FIELDS)

@@ -108,12 +108,15 @@ def _take_back(
 
 
 def _figures(now: SessionState, policy: Policy) -> SessionFigures:
-    times = _times(now, policy)
-    content = _content_figures(now, policy, times["content_ms"])
+    intervals = played_intervals(now)
+    unique_ms = total_ms(intervals)
+    times = _times(now, policy, unique_ms)
+    content = _content_figures(now, policy, times["content_ms"], unique_ms)
     return SessionFigures(
         **_life(now),
         **times,
         **content,
+        content_segment=_segment(intervals),
         estimated_streams=times["media_ms"] // _STREAM_MS + 1,
         **_counts(now, policy),
         **_quality(now),
@@ -140,7 +143,7 @@ def _life(now: SessionState) -> dict[str, Any]:
     }
 
 
-def _times(now: SessionState, policy: Policy) -> dict[str, Any]:
+def _times(now: SessionState, policy: Policy, unique_ms: int) -> dict[str, Any]:
     """Milliseconds by bucket; an open break's tentative ad time goes where a close would put it."""
     content_ms, ad_ms, unbookended_ms = now.content_ms, now.ad_ms, now.unbookended_ad_ms
     if now.ad_break is not None:
@@ -166,23 +169,27 @@ def _times(now: SessionState, policy: Policy) -> dict[str, Any]:
         "initial_startup_ms": _known(now.first_start_ms),
         "untracked_ms": now.untracked_ms,
         "watched_ms": watched_ms,
-        "unique_content_ms": total_ms(played_intervals(now)),
+        "unique_content_ms": unique_ms,
     }
 
 
-def _content_figures(now: SessionState, policy: Policy, content_ms: int) -> dict[str, Any]:
+def _content_figures(
+    now: SessionState, policy: Policy, content_ms: int, unique_ms: int
+) -> dict[str, Any]:
     length_s = now.length_s
+    hundredth_ms = length_s * 10
     reached_ms = now.max_playhead_ms if now.playhead_limit_ms != NO_LIMIT else NEVER
-    intervals = played_intervals(now)
-    unique_ms = total_ms(intervals)
     closed = now.is_closed()
     return {
         "content_started": now.content_started,
         "dropped_before_start": closed and not now.content_started,
         "completed": now.completed,
-        **{f"progress_{p}": reached_ms >= length_s * 10 * p for p in (10, 25, 50, 75, 95)},
+        "progress_10": reached_ms >= hundredth_ms * 10,
+        "progress_25": reached_ms >= hundredth_ms * 25,
+        "progress_50": reached_ms >= hundredth_ms * 50,
+        "progress_75": reached_ms >= hundredth_ms * 75,
+        "progress_95": reached_ms >= hundredth_ms * 95,
         "max_playhead_s": now.max_playhead_ms / 1000 if now.max_playhead_ms != NEVER else None,
-        "content_segment": _segment(intervals),
         "exit_stage": now.closing.exit_stage if now.closing else exit_stage(now),
         "valid_play": content_ms >= policy.valid_play_ms,
         "complete_play": (

@@ -77,7 +77,7 @@ def run_quickly(bench: str, path: Path) -> dict[str, Any]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,  # only so that one that hangs ends as a failure
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from time import monotonic, sleep, time_ns
+from time import monotonic, process_time, sleep, time_ns
 from typing import Final, NamedTuple
 
 import psutil
 import psycopg
-from kafka import KafkaProducer
+from confluent_kafka import Producer
 
 from deploy.local import LocalKafka, LocalPostgres
 from models.avro import encode
@@ -31,9 +31,13 @@ from tests.postgres import plain
 COUNTS: Final = (1_000, 10_000, 100_000)
 RATE: Final = 5_000
 PARTITIONS: Final = 8
+Sent = tuple[int, bytes, bytes]
+"""Partition, key and value of a record."""
+
 Places = dict[int, int]
 """`next_offset` by partition."""
 
+_BOUNDS: Final = {"queue.buffering.max.messages": 500_000, "queue.buffering.max.kbytes": 512_000}
 _LOOK_S: Final = 0.05
 _SLICE_S: Final = 0.02
 _PATIENCE_S: Final = 300.0
@@ -52,9 +56,11 @@ class Feed(NamedTuple):
 
 
 class Fed(NamedTuple):
-    """When each record was sent, by partition, in the order of its offsets; all since the start."""
+    """When each record was sent, by partition, in the order of its offsets; all since the start.
+    `cpu_s`: what the sending of this order took of the CPU."""
 
     sent_at: list["array[float]"]
+    cpu_s: float
 
     @property
     def total(self) -> int:
@@ -63,7 +69,8 @@ class Fed(NamedTuple):
 
 class Window(NamedTuple):
     """One window of the load: events a second, rows an event, µs of CPU time an event of processor,
-    PostgreSQL and Kafka, and at each look the age of the oldest event that SQL did not have."""
+    PostgreSQL, Kafka and what feeds, and at each look the age of the oldest event that SQL did not
+    have."""
 
     rate: float
     rows: float
@@ -75,18 +82,18 @@ class Window(NamedTuple):
 
 
 def feed(connection: Connection, servers: str, topic: str, sessions: int) -> None:
-    """A worker that sends: answers each `Feed` with all that was sent until then."""
-    producer = KafkaProducer(bootstrap_servers=servers, acks="all", batch_size=256 * 1024)
-    with closing(producer):
-        feeder = _Feeder(producer, topic, sessions)
-        for order in questions(connection):
-            feeder.obey(order)
-            producer.flush(60)
-            connection.send(Fed(feeder.sent_at))
+    """A worker that sends: answers each `Feed` with all that was sent until then. It shares the
+    cores with what is measured: so by librdkafka, and with records made beforehand."""
+    producer = Producer({"bootstrap.servers": servers, "acks": "all", "linger.ms": 5, **_BOUNDS})
+    feeder = _Feeder(producer, topic, sessions)
+    for order in questions(connection):
+        cpu_s = feeder.obey(order)
+        producer.flush(60)
+        connection.send(Fed(feeder.sent_at, cpu_s))
 
 
 class _Feeder:
-    def __init__(self, producer: KafkaProducer, topic: str, sessions: int) -> None:
+    def __init__(self, producer: Producer, topic: str, sessions: int) -> None:
         self.sent_at = [array("d") for _ in range(PARTITIONS)]
         self._producer = producer
         self._topic = topic
@@ -96,27 +103,41 @@ class _Feeder:
         self._start_ts = time_ns() // 1_000_000
         self._pings = 0
 
-    def obey(self, order: Feed) -> None:
+    def obey(self, order: Feed) -> float:
+        """The CPU time that the sending took, s."""
         if not order.duration_s:
-            for kind in ("sessionStart", "play"):
-                for place in range(len(self._sessions)):
-                    self._send(place, kind, 0)
-            return
-        begin, sent = monotonic(), 0
-        while (passed_s := monotonic() - begin) < order.duration_s:
-            for _ in range(int(passed_s * order.rate) - sent):
-                turn, place = divmod(self._pings, len(self._sessions))
-                self._send(place, "ping", (turn + 1) * 10_000)
-                self._pings += 1
-                sent += 1
-            sleep(_SLICE_S)
+            return sum(self._open(kind) for kind in ("sessionStart", "play"))
+        return self._send([self._ping() for _ in range(int(order.rate * order.duration_s))], order)
 
-    def _send(self, place: int, kind: EventType, at_ms: int) -> None:
+    def _open(self, kind: EventType) -> float:
+        return self._send([self._record(n, kind, 0) for n in range(len(self._sessions))])
+
+    def _ping(self) -> Sent:
+        turn, place = divmod(self._pings, len(self._sessions))
+        self._pings += 1
+        return self._record(place, "ping", (turn + 1) * 10_000)
+
+    def _record(self, place: int, kind: EventType, at_ms: int) -> Sent:
         session_id, key, partition = self._sessions[place]
         params = {"media.id": "film", "media.length": 36_000} if kind == "sessionStart" else None
         value = encode(session_id, (Event(kind, self._start_ts + at_ms, at_ms, params),))
-        self._producer.send(self._topic, value, key, partition=partition)
-        self.sent_at[partition].append(monotonic())
+        return partition, key, value
+
+    def _send(self, records: list[Sent], pace: Feed | None = None) -> float:
+        produce, topic = self._producer.produce, self._topic
+        begin, cpu_s, sent = monotonic(), process_time(), 0
+        while sent < len(records):
+            due = len(records)
+            if pace is not None:
+                due = min(due, int((monotonic() - begin) * pace.rate))
+            for partition, key, value in records[sent:due]:
+                produce(topic, value, key, partition)
+                self.sent_at[partition].append(monotonic())
+            sent = due
+            self._producer.poll(0)
+            if pace is not None:
+                sleep(_SLICE_S)
+        return process_time() - cpu_s
 
 
 # --- what is measured ---------------------------------------------------------------------------
@@ -168,7 +189,7 @@ class _Shape:
         ):
             looker = _Looker(connection)
             looker.wait_for(ask(Feed(0, 0)))
-            order = Feed(effort.size(RATE, 100), effort.size(10, 1))
+            order = Feed(effort.size(RATE, 300), effort.size(10, 3))
             windows = []
             for number in range(1 if effort.quick else 3):
                 effort.tell(f"{self._count:,} sessions, window {number + 1}")
@@ -203,7 +224,7 @@ class _Shape:
         return Window(
             rate=events / elapsed_s,
             rows=(looker.rows() - rows) / events,
-            cpu_us=[s * 1e6 / events for s in spent_s],
+            cpu_us=[s * 1e6 / events for s in (*spent_s, fed.cpu_s)],
             lags_s=[_lag_s(fed, *look) for look in looks],
         )
 
@@ -247,15 +268,17 @@ def _lag_s(fed: Fed, at: float, places: Places) -> float:
 
 
 def _cpu_s(process: psutil.Process) -> float:
-    """CPU time of a process and of those it has started that still live."""
-    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
-    return sum(each.user + each.system for each in times)
+    """CPU time of a process and of those it has started, also of those that have ended."""
+    own = process.cpu_times()
+    times = [own, *(child.cpu_times() for child in process.children(recursive=True))]
+    ended_s: float = own.children_user + own.children_system
+    return ended_s + sum(each.user + each.system for each in times)
 
 
 def _figures(count: int, windows: list[Window], rate: float, *, is_judged: bool) -> list[Figure]:
     each = f"{count:,} sessions"
-    processor, postgres, kafka = (
-        [window.cpu_us[place] for window in windows] for place in range(3)
+    processor, postgres, kafka, feeder = (
+        [window.cpu_us[place] for window in windows] for place in range(4)
     )
     ages = [_share(window.lags_s, 0.99) for window in windows]
     rates = [window.rate for window in windows]
@@ -263,6 +286,7 @@ def _figures(count: int, windows: list[Window], rate: float, *, is_judged: bool)
         Figure(f"processor, CPU time an event, {each}", "µs", processor),
         Figure(f"PostgreSQL, CPU time an event, {each}", "µs", postgres),
         Figure(f"Kafka, CPU time an event, {each}", "µs", kafka),
+        Figure(f"what feeds, CPU time an event, {each}", "µs", feeder),
         Figure(f"rows written an event, {each}", "", [window.rows for window in windows]),
         Figure(
             f"sustained, {each}", "events/s", rates, at_least(0.98 * rate) if is_judged else None

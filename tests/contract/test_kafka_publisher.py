@@ -123,7 +123,8 @@ class KafkaPublisherContract(PublisherContract):
 
         async def publish_for(publisher: Publisher, duration_s: float) -> None:
             loop = asyncio.get_running_loop()
-            calls, end = [], loop.time() + duration_s
+            calls: list[asyncio.Future[None]] = []
+            end = loop.time() + duration_s
             while loop.time() < end:
                 number = len(calls)
                 call = publisher.publish(f"{number % 20:064x}", b"%d" % number)

@@ -19,7 +19,7 @@ PROCESSORS_MIN: Final = 2
 PROCESSORS_MAX: Final = 4
 _TAKEN_OVER_WITHIN_S: Final = 90.0
 _AT_WORK_WITHIN_S: Final = 180.0
-_ENDED_WITHIN_S: Final = 40.0
+_ENDED_WITHIN_S: Final = 120.0
 _LOOKED_EVERY_S: Final = 0.1
 
 Strike = Callable[[Cluster, Random], None]
