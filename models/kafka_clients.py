@@ -4,18 +4,12 @@ Beside the record's way: collector, processor and commands connect with these. I
 neighbours only, neither of the libraries.
 """
 
-import logging
 from typing import Any, Final
 
 from models.kafka_log import KafkaLog, KafkaSecurity
 
 _RECONNECT_MS_MAX: Final = 1_000
 _SILENT: Final = 0
-"""But for what librdkafka calls an emergency: that goes to a logger, and from there nowhere."""
-
-_nowhere: Final = logging.getLogger("bookended.librdkafka")
-_nowhere.propagate = False
-_nowhere.addHandler(logging.NullHandler())
 
 
 def kafka_python_settings(log: KafkaLog, client_id: str) -> dict[str, Any]:
@@ -49,7 +43,6 @@ def librdkafka_settings(log: KafkaLog, client_id: str) -> dict[str, Any]:
         "client.id": client_id,
         "reconnect.backoff.max.ms": _RECONNECT_MS_MAX,
         "log_level": _SILENT,
-        "logger": _nowhere,
         **({} if log.security is None else _librdkafka_security(log.security)),
     }
 
