@@ -12,6 +12,7 @@ from tests.explore.browser.conftest import Filled, Open
 from tests.explore.browser.tabs import Tab, attributes, exact
 from tests.explore.served import NOW
 
+FIRST_PAGE_BYTES_MAX: Final = 200_000
 DAY_AGO: Final = instant_text(NOW - 86_400_000)
 SUMS: Final = {
     "Sessions": "count(*)",
@@ -66,6 +67,18 @@ def test_overview_by_hour(filled: Filled, open_tab: Open) -> None:
         WHERE started_at >= :since GROUP BY 1"""  # noqa: S608 - our own
     wanted = {name: f"{count:,}" for name, count in ask(filled.engine, query, since=DAY_AGO)}
     assert dict(zip(hours, counts, strict=True)) == wanted
+
+
+def test_the_first_page_comes_in_few_bytes(sqlite_filled: Filled, open_tab: Open) -> None:
+    tab = open_tab(sqlite_filled.site)
+    sizes: list[int] = []
+    devtools = tab.page.context.new_cdp_session(tab.page)
+    devtools.send("Network.enable")
+    devtools.on("Network.loadingFinished", lambda told: sizes.append(told["encodedDataLength"]))
+    tab.open("/")
+    tab.page.wait_for_load_state("networkidle")
+    assert len(sizes) >= 3  # the page, its style, its script
+    assert sum(sizes) <= FIRST_PAGE_BYTES_MAX
 
 
 def listed(tab: Tab) -> list[str]:
