@@ -64,6 +64,27 @@ GOALS: Final = {
         "audience_minute, a day, PostgreSQL",
         "retention, a day, PostgreSQL",
     ],
+    "explore": [
+        *(
+            f"{page}{what}"
+            for page in (
+                "overview",
+                "overview, a player",
+                "sessions",
+                "sessions, most unbookended",
+                "sessions, deep in the list",
+                "sessions, searched",
+                "sessions, with a finding",
+                "findings",
+                "contents",
+                "retention",
+                "session",
+            )
+            for what in ("", ", p99")
+        ),
+        "first page",
+        "checkpoint beside a reader to alone",
+    ],
     "live": [
         "sustained, 200 sessions",
         "oldest event not in SQL, p99, 200 sessions",

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,6 +57,20 @@ class Figure(NamedTuple):
         return None if self.goal is None else self.goal.holds(self.value)
 
 
+class Kept:
+    """What a benchmark leaves for those that run after it; `stack` ends all of it."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._made: dict[str, str] = {}
+
+    def once(self, name: str, make: Callable[[], AbstractContextManager[str]]) -> str:
+        """What `make` gives, made by the first who asks for this name."""
+        if name not in self._made:
+            self._made[name] = self._stack.enter_context(make())
+        return self._made[name]
+
+
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much work a benchmark may make of it. `quick` is for trying the benchmark itself."""
@@ -63,6 +78,7 @@ class Effort:
     quick: bool = False
     tell: Callable[[str], None] = field(default=lambda _: None)
     """Says what is being done, for people who wait."""
+    kept: Kept = field(default_factory=lambda: Kept(ExitStack()))
 
     @property
     def rounds(self) -> int:

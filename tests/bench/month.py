@@ -5,11 +5,16 @@ The sessions of one slot are simulated, folded and written; the server then copi
 """
 
 import hashlib
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Engine, Table, text
 
+import migrations
+from deploy.local import LocalPostgres
 from models.partitions import partition_of
 from models.tables import (
     ad_break_rows,
@@ -20,9 +25,15 @@ from models.tables import (
     span_rows,
 )
 from models.tables_types import Instant
+from processor.database import open_database
 from processor.postgres_engine import is_postgres
+from tests.bench.figures import Effort
 from tests.reports.crowd import write_crowd
 
+# A seventh more than there will be: so many of a slot's sessions are live at its end, not copied.
+SESSIONS: Final = 1_160_000
+QUICK_SESSIONS: Final = 1_500
+_SLOTS: Final = 20
 DAYS: Final = 30
 DAY_MS: Final = 86_400_000
 START_MS: Final = 1_772_323_200_000  # 1 March 2026
@@ -38,6 +49,26 @@ _SLOT: Final = """
     CREATE TEMPORARY TABLE slot_{0} AS
     SELECT * FROM {0} WHERE session_id IN (SELECT session_id FROM sessions_closed)"""
 _VISITORS: Final = 0.3  # a session: many come again
+
+
+def million(effort: Effort) -> str:
+    """The address of a PostgreSQL with a million sessions, which the benchmarks of a run share."""
+    return effort.kept.once("million", lambda: _million(effort))
+
+
+@contextmanager
+def _million(effort: Effort) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)  # as root PostgreSQL runs as another account, which must get in
+        effort.tell("starting PostgreSQL")
+        with LocalPostgres(directory / "postgres") as server:
+            engine = open_database(server.url)
+            migrations.upgrade(engine)
+            sessions = effort.size(SESSIONS, QUICK_SESSIONS)
+            fill(engine, sessions, effort.size(_SLOTS, 1), effort.tell)
+            engine.dispose()
+            yield server.url
 
 
 def fill(engine: Engine, sessions: int, slots: int, tell: Callable[[str], None]) -> None:

@@ -14,15 +14,11 @@ from typing import Final
 from sqlalchemy import Engine, text
 
 import migrations
-from deploy.local import LocalPostgres
 from processor.database import open_database
 from tests.bench.figures import Effort, Figure, alternate, at_most
-from tests.bench.month import DAYS, fill
+from tests.bench.month import DAYS, QUICK_SESSIONS, fill, million
 
-# A seventh more than there will be: so many of a slot's sessions are live at its end, not copied.
-SESSIONS: Final = {"PostgreSQL": 1_160_000, "SQLite": 50_000}
-_SLOTS: Final = {"PostgreSQL": 20, "SQLite": 1}
-_QUICK_SESSIONS: Final = 1_500
+SQLITE_SESSIONS: Final = 50_000
 _FIRST_DAY: Final = date(2026, 3, 1)
 _GOALS_MS: Final = {
     "content_daily": 1_000,
@@ -37,23 +33,19 @@ _GOALS_MS: Final = {
 def bench(effort: Effort) -> list[Figure]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        directory.chmod(0o755)  # as root PostgreSQL runs as another account, which must get in
-        effort.tell("starting PostgreSQL")
-        server = stack.enter_context(LocalPostgres(directory / "postgres"))
-        urls = {"PostgreSQL": server.url, "SQLite": f"sqlite:///{directory}/bench.db"}
-        engines = {name: _filled(effort, name, url) for name, url in urls.items()}
+        sqlite = _filled(effort, f"sqlite:///{directory}/bench.db")
+        engines = {"PostgreSQL": open_database(million(effort)), "SQLite": sqlite}
         for engine in engines.values():
             stack.callback(engine.dispose)
         figures = [_total(name, engine) for name, engine in engines.items()]
         return [*figures, *(f for name in engines for f in _figures(effort, name, engines[name]))]
 
 
-def _filled(effort: Effort, name: str, url: str) -> Engine:
+def _filled(effort: Effort, url: str) -> Engine:
     engine = open_database(url)
     migrations.upgrade(engine)
-    sessions = effort.size(SESSIONS[name], _QUICK_SESSIONS)
-    slots = effort.size(_SLOTS[name], 1)
-    fill(engine, sessions, slots, lambda doing: effort.tell(f"{name}: {doing}"))
+    sessions = effort.size(SQLITE_SESSIONS, QUICK_SESSIONS)
+    fill(engine, sessions, 1, lambda doing: effort.tell(f"SQLite: {doing}"))
     return engine
 
 

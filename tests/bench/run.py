@@ -4,6 +4,7 @@ Not a test: a missed goal is shown, and the exit code is 0.
 """
 
 import importlib
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.status import Status
 
 from tests.bench import figures
-from tests.bench.figures import Effort, Figure
+from tests.bench.figures import Effort, Figure, Kept
 
 BENCHES: Final = {
     "fold": "events a second of the pure core",
@@ -25,6 +26,7 @@ BENCHES: Final = {
     "ingest": "requests acknowledged by Kafka, by each client",
     "rebuild": "from an archive, one core, beside a bare loop over its files",
     "reports": "a day of each report, among a million sessions",
+    "explore": "a day on each page of the explorer, among the same sessions",
     "live": "every event another session, from Kafka into PostgreSQL",
 }
 """In the order in which they run; each is a module `<name>_bench` with a function `bench`."""
@@ -50,9 +52,10 @@ def main(names: tuple[str, ...], path: Path | None, *, quick: bool) -> None:
     path = path or figures.usual_path()
     shown = Console()
     results: dict[str, list[Figure]] = {}
-    with Console(stderr=True).status("") as status:
+    with ExitStack() as stack, Console(stderr=True).status("") as status:
+        kept = Kept(stack)
         for name in names or BENCHES:
-            effort = Effort(quick, partial(_tell, status, name))
+            effort = Effort(quick, partial(_tell, status, name), kept)
             module = importlib.import_module(f"tests.bench.{name.replace('-', '_')}_bench")
             results[name] = module.bench(effort)
     figures.write(results, Effort(quick), path)
