@@ -16,12 +16,11 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from models import limits
-from models.bare import read_bare, write_bare
+from models.bare import KEY_LENGTH, read_bare, write_bare
 from models.records import Event, Fields, LogRecord, Record, SchemaFinding
 
 MARKER: Final = b"\xc3\x01"
 _HEADER_BYTES: Final = 10
-_new: Final = tuple.__new__  # what a NamedTuple does, without its Python frame
 _ID_LENGTH: Final = limits.SESSION_ID_LENGTH
 _FINDING_CODES: Final = frozenset(("unknown_param", "missing_param"))
 # What fastavro raises on bytes that are no record of the schema (measured by fuzzing).
@@ -66,6 +65,8 @@ def _load(version: int) -> tuple[bytes, Any]:
 
 _WRITERS: Final[dict[bytes, Any]] = dict(map(_load, SCHEMA_VERSIONS))
 _HEADER, _SCHEMA = [*_WRITERS.items()][-1]
+BARE_START: Final = _HEADER + KEY_LENGTH
+"""How the records start that `bare` reads and writes."""
 
 _hot: Final = itemgetter("type", "ts", "playhead_ms", "details")
 
@@ -73,7 +74,7 @@ _hot: Final = itemgetter("type", "ts", "playhead_ms", "details")
 def encode(session_id: str, events: Sequence[Event], *, offline: bool = False) -> bytes:
     """The bytes of one record. Maps are written as compact JSON with sorted keys."""
     if len(events) == 1 and not offline:
-        bare = write_bare(_HEADER, session_id, events[0])
+        bare = write_bare(BARE_START, session_id, events[0])
         if bare is not None:
             return bare
     out = BytesIO()
@@ -119,11 +120,9 @@ def decode(record: LogRecord) -> Record:
     outside the contract (docs/http.md "Body" gives the bounds).
     """
     _, _, received_at, key, value = record
-    bare = read_bare(_HEADER, key, value)
-    if bare is not None and key.isalnum():  # its length is the key's in the record
-        kind, ts, playhead_ms = bare
-        event = _new(Event, (kind, ts, playhead_ms, None, None, None, None, received_at))
-        return _new(Record, (key.decode(), False, (event,)))
+    bare = read_bare(BARE_START, received_at, key, value)
+    if bare is not None:
+        return Record(key.decode(), False, (bare,))
     writer = _WRITERS.get(value[:_HEADER_BYTES])
     if writer is None:
         _refuse_header(value)

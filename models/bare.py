@@ -11,76 +11,94 @@ from typing import Final
 
 from models.records import EVENT_TYPES, Event, EventType
 
-_KEY_LENGTH: Final = b"\x80\x01"  # 64, as Avro writes the length of a string
+KEY_LENGTH: Final = b"\x80\x01"
+"""64, as Avro writes the length of a string: with the header before it, how each record starts."""
 _ONE_ONLINE_EVENT: Final = b"\x00\x02"  # offline = false; an array block of one item
 _NO_DETAILS: Final = b"\x00\x00"  # null; end of the array
-_PARTS: Final = Struct("<10s2s64s2sB6B4B")
-"""Header, length of the key, key, one online event, its type, `ts`, playhead and what follows it.
-In single bytes: Python has those ready, and is quickest with numbers of up to 30 bits."""
-_SIZE_MIN: Final = _PARTS.size - 1  # with a playhead of one byte
-_SIZE_MAX: Final = _PARTS.size + 2  # with one of four
-_BEFORE_PLAYHEAD: Final = _PARTS.size - 4
 # Avro enum symbols start with "unknown", so the codes of the known types are 1 to 20, zigzag.
-_CODES: Final[dict[EventType, int]] = {name: 2 * (i + 1) for i, name in enumerate(EVENT_TYPES)}
-_NAMES: Final = {code: name for name, code in _CODES.items()}
-_TYPES: Final = tuple(_NAMES.get(code) for code in range(256))
+_BEFORE_TS: Final[dict[EventType, bytes]] = {
+    name: _ONE_ONLINE_EVENT + bytes((2 * (i + 1),)) for i, name in enumerate(EVENT_TYPES)
+}
+_TYPES: Final = {before_ts: name for name, before_ts in _BEFORE_TS.items()}
 _PLAYHEAD_ENDS: Final = {1: 0, 2: 0x80, 3: 0x8080, 4: 0x808080}
 """Length of a playhead in bytes to its continuation bits: every byte but the last has one."""
-_BEFORE_TS: Final = {name: _ONE_ONLINE_EVENT + bytes((code,)) for name, code in _CODES.items()}
 _SIX_BYTES: Final = range(2**34, 2**41)
 """The instants whose zigzag varint has six bytes: 1970-07 to 2039-09."""
 _FOUR_BYTES_MAX: Final = 2**27
+_new: Final = tuple.__new__  # what a NamedTuple does, without its Python frame
 
 
-def read_bare(header: bytes, key: bytes, value: bytes) -> tuple[EventType, int, int] | None:
-    """Type, `ts` and `playhead_ms` of a bare record of session `key`, or None to ask the library.
+def _parts(playhead_bytes: int) -> Struct:
+    """How the record starts, key, type of the one online event, `ts`, playhead, no details."""
+    return Struct(f"<12s64s3s6B{playhead_bytes}BH")
 
-    `header` is the single-object header of the schema this reads.
+
+_SIZE_1, _SIZE_2, _SIZE_3, _SIZE_4 = (_parts(n).size for n in (1, 2, 3, 4))
+_read_1, _read_2, _read_3, _read_4 = (_parts(n).unpack for n in (1, 2, 3, 4))
+
+# A varint has seven bits a byte, the lowest first; all but the last byte have 128 added. A byte's
+# share is looked up by its place. What a number from 0 on cannot have there makes it negative.
+_WRONG: Final = -(2**60)
+
+
+def _more(shift: int) -> tuple[int, ...]:
+    """Shares of a byte that others follow, `shift` bits up."""
+    return tuple([_WRONG if byte < 128 else byte - 128 << shift for byte in range(256)])
+
+
+def _last(shift: int) -> tuple[int, ...]:
+    return tuple([_WRONG if byte > 127 else byte << shift for byte in range(256)])
+
+
+def _halved(shares: tuple[int, ...]) -> tuple[int, ...]:
+    """Shares of the lowest byte: its lowest bit is the sign (zigzag)."""
+    return tuple([_WRONG if share & 1 else share >> 1 for share in shares])
+
+
+_ONLY, _LAST_2, _LAST_3, _LAST_4, _LAST_6 = (_halved(_last(0)), *map(_last, (6, 13, 20, 34)))
+_FIRST, _2ND, _3RD, _4TH, _5TH = (_halved(_more(0)), *map(_more, (6, 13, 20, 27)))
+
+
+def read_bare(start: bytes, received_at: int, key: bytes, value: bytes) -> Event | None:
+    """The event of a bare record of session `key`, or None to ask the library.
+
+    `start`: the single-object header of the schema this reads, and `KEY_LENGTH`.
     """
     size = len(value)
-    if not _SIZE_MIN <= size <= _SIZE_MAX:
-        return None
-    head, length, stored, one, code, t1, t2, t3, t4, t5, t6, p1, p2, p3, p4 = _PARTS.unpack_from(
-        value if size > _SIZE_MIN else value + b"\0"
-    )
-    kind = _TYPES[code]
-    if (
-        stored != key
-        or head != header
-        or length != _KEY_LENGTH
-        or one != _ONE_ONLINE_EVENT
-        or kind is None
-        or value[-1]
-        or value[-2]
-        or t1 < 128
-        or t2 < 128
-        or t3 < 128
-        or t4 < 128
-        or t5 < 128
-        or t6 > 127
-        or (t1 | p1) & 1  # a negative number
-    ):
-        return None
-    # Seven bits a byte, the lowest first; all but the last byte have 128 added.
-    if p1 < 128:
-        playhead, playhead_size = p1, 1
-    elif p2 < 128:
-        playhead, playhead_size = p2 * 128 + p1 - 0x80, 2
-    elif p3 < 128:
-        playhead, playhead_size = (p3 * 128 + p2) * 128 + p1 - 0x4080, 3
-    elif p4 < 128:
-        playhead, playhead_size = ((p4 * 128 + p3) * 128 + p2) * 128 + p1 - 0x20_4080, 4
+    if size == _SIZE_3:
+        begin, stored, kind, t1, t2, t3, t4, t5, t6, p1, p2, p3, end = _read_3(value)
+        playhead_ms = _FIRST[p1] + _2ND[p2] + _LAST_3[p3]
+    elif size == _SIZE_4:
+        begin, stored, kind, t1, t2, t3, t4, t5, t6, p1, p2, p3, p4, end = _read_4(value)
+        playhead_ms = _FIRST[p1] + _2ND[p2] + _3RD[p3] + _LAST_4[p4]
+    elif size == _SIZE_2:
+        begin, stored, kind, t1, t2, t3, t4, t5, t6, p1, p2, end = _read_2(value)
+        playhead_ms = _FIRST[p1] + _LAST_2[p2]
+    elif size == _SIZE_1:
+        begin, stored, kind, t1, t2, t3, t4, t5, t6, p1, end = _read_1(value)
+        playhead_ms = _ONLY[p1]
     else:
         return None
-    if size != _BEFORE_PLAYHEAD + playhead_size + 2:
+    ts = _FIRST[t1] + _2ND[t2] + _3RD[t3] + _4TH[t4] + _5TH[t5] + _LAST_6[t6]
+    name = _TYPES.get(kind)
+    if (
+        stored != key
+        or begin != start
+        or name is None
+        or ts < 0
+        or playhead_ms < 0
+        or end
+        or not key.isalnum()
+    ):
         return None
-    high = (t6 * 128 + t5) * 128 + t4 - 0x4080
-    low = (t3 * 128 + t2) * 128 + t1 - 0x20_4080
-    return kind, high * 0x10_0000 + (low >> 1), playhead >> 1
+    return _new(Event, (name, ts, playhead_ms, None, None, None, None, received_at))
 
 
-def write_bare(header: bytes, session_id: str, event: Event) -> bytes | None:
-    """The bytes of a record with this one online event, or None to ask the library."""
+def write_bare(start: bytes, session_id: str, event: Event) -> bytes | None:
+    """The bytes of a record with this one online event, or None to ask the library.
+
+    `start`: as `read_bare` has it.
+    """
     kind, ts, playhead_ms, params, qoe, custom, findings, _ = event
     if params or qoe or custom or findings:
         return None
@@ -107,8 +125,7 @@ def write_bare(header: bytes, session_id: str, event: Event) -> bytes | None:
     length = (bits.bit_length() + 7) // 8 or 1
     return b"".join(
         (
-            header,
-            _KEY_LENGTH,
+            start,
             key,
             _BEFORE_TS[kind],
             ts_bits.to_bytes(6, "little"),

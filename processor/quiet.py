@@ -1,6 +1,6 @@
-"""The short way of quiet pings: playing on, in order, as expected.
+"""The short way of quiet pings: playing on, or paused, in order, as expected.
 
-Part of the pure core. Nineteen of twenty events are pings of a session that plays on. A row of
+Part of the pure core. Nineteen of twenty events are pings of a session that goes on. A row of
 them is kept packed in `SessionState.quiet`: where the last one applied stands, how far it may go
 on like this, and those that wait. What they add to the figures follows from where the row began
 and where it stands; `write_back` adds it once, before anything else looks at the state. So a ping
@@ -28,8 +28,8 @@ from processor.order import HASH_BYTES, HASHES_BYTES, LOW_32_BITS, PING_CODE
 from processor.state import SessionState
 
 _HEAD: Final = Struct(f"<6q{HASHES_BYTES}s")
-"""Clock, playhead and event count; up to which arrival time, playhead and, in an ad (else 0), `ts`
-it may go on like this; hashes. Behind the head is what waits, each a `_PING`."""
+"""Clock, playhead and event count; up to which arrival time, playhead and, where that stands still
+(else 0), `ts` it may go on like this; hashes. Behind the head is what waits, each a `_PING`."""
 _BARE: Final = (None, None, None, None)
 _PING: Final = PING
 """`ts`, playhead, arrival time, offset in the log."""
@@ -42,14 +42,15 @@ _write: Final = Struct(f"<6q{_NEWER_HASHES}sII4q").pack
 _ONE_WAITS: Final = _HEAD.size + _PING.size
 _WAITING_MAX: Final = 32
 """Beyond these the long way's one look at each is no slower."""
+_QUIET_PLAYERS: Final = frozenset(("playing", "paused"))
 _SIZE_MAX: Final = _HEAD.size + _WAITING_MAX * _PING.size
 _EVENTS_BELOW: Final = EVENTS_MAX - _WAITING_MAX - 1
 
 
 def pass_quietly(state: SessionState, event: Event, offset: int, policy: Policy) -> bool:
-    """Lets a ping wait and applies the one that is due by now, if all is as expected.
+    """Lets a ping wait and applies those that are due by now, if all is as expected.
 
-    False: nothing was done, the long way has to be taken. `offset`: of the event's record.
+    False: the event has to take the long way. `offset`: of the event's record.
     """
     kind, ts, playhead_ms, params, qoe, custom, findings, received_at = event
     if (
@@ -63,7 +64,7 @@ def pass_quietly(state: SessionState, event: Event, offset: int, policy: Policy)
     quiet = state.quiet or _begin(state, policy)
     if quiet is None:
         return False
-    clock, ms, count, until, ms_max, ad_until, hashes, due_ts, due_ms, due_since, _ = _read(quiet)
+    clock, ms, count, until, ms_max, still_to, hashes, due_ts, due_ms, due_since, _ = _read(quiet)
     size = len(quiet)
     newest_ts, newest_since = due_ts, due_since
     if size > _ONE_WAITS:
@@ -82,31 +83,32 @@ def pass_quietly(state: SessionState, event: Event, offset: int, policy: Policy)
     dt, moved_ms = due_ts - clock, due_ms - ms
     if not 0 < dt <= PING_GAP_MS or due_ms > ms_max:
         return False
-    if ad_until:
-        if moved_ms != 0 or due_ts > ad_until:
+    if still_to:
+        if moved_ms or due_ts > still_to:
             return False
     elif not 0 < 2 * moved_ms <= 3 * dt + 2000:
         return False
     low_ts, low_place = due_ts & LOW_32_BITS, due_ms * 32 + PING_CODE & LOW_32_BITS
-    head = (due_ts, due_ms, count + 1, until, ms_max, ad_until, hashes, low_ts, low_place)
+    head = (due_ts, due_ms, count + 1, until, ms_max, still_to, hashes, low_ts, low_place)
     if size == _ONE_WAITS:
         state.quiet = _write(*head, ts, playhead_ms, received_at, offset)
         return True
     next_waiting = _PING.unpack_from(quiet, _ONE_WAITS)
+    rest = _write(*head, *next_waiting) + quiet[_ONE_WAITS + _PING.size :]
     if received_at - next_waiting[2] > REORDER_WINDOW_MS:
-        return False
-    newest = _PING.pack(ts, playhead_ms, received_at, offset)
-    state.quiet = _write(*head, *next_waiting) + quiet[_ONE_WAITS + _PING.size :] + newest
+        state.quiet = rest
+        return pass_quietly(state, event, offset, policy)  # once for each that waits, at most
+    state.quiet = rest + _PING.pack(ts, playhead_ms, received_at, offset)
     return True
 
 
 def _begin(state: SessionState, policy: Policy) -> bytes | None:
     """Packs a state that may go on quietly: nothing but bare pings wait, within content that plays
-    on or within an ad of a break. None: it may not."""
+    on, an ad of a break, or a pause. None: it may not."""
     waiting = state.waiting
     if (
         not waiting
-        or state.player != "playing"
+        or state.player not in _QUIET_PLAYERS
         or state.closing is not None
         or state.clock_was_set_back
         or len(waiting) > _WAITING_MAX
@@ -119,11 +121,13 @@ def _begin(state: SessionState, policy: Policy) -> bytes | None:
         ts, received_at = event[1], event[7]
     if received_at != state.arrival_clock:
         return None
-    ad_until = 0
-    if state.ad_break is not None:
+    still_to = state.moved_at + policy.idle_ms - 1
+    if state.player == "paused":
+        if state.span_activity != "pause":
+            return None
+    elif state.ad_break is not None:
         if state.ad is None or state.span_activity != "ad":
             return None
-        ad_until = state.moved_at + policy.idle_ms - 1
     elif (
         state.ad is not None
         or state.span_activity != "content"
@@ -131,13 +135,15 @@ def _begin(state: SessionState, policy: Policy) -> bytes | None:
         or not state.content_started
     ):
         return None
+    else:
+        still_to = 0
     head = _HEAD.pack(
         state.clock,
         state.playhead_ms,
         state.event_count,
         state.first_arrival + policy.expired_ms,
         state.playhead_limit_ms,
-        ad_until,
+        still_to,
         state.hashes.rjust(HASHES_BYTES, b"\0"),
     )
     pings = [_PING.pack(e[1], e[2], e[7], state.last_offset) for e in waiting]
@@ -189,10 +195,14 @@ def write_back(state: SessionState) -> None:
 
 
 def _add(state: SessionState, clock: int, playhead_ms: int) -> None:
-    """All the time up to `clock` was ad, or content that `playhead_ms` moved with."""
+    """All the time up to `clock` was pause, ad, or content that `playhead_ms` moved with."""
     dt = clock - state.clock
     ad, ad_break = state.ad, state.ad_break
-    if ad is not None and ad_break is not None:
+    if state.player == "paused":
+        state.pause_ms += dt
+        if ad is not None:
+            ad.pause_ms += dt
+    elif ad is not None and ad_break is not None:
         ad.playing_ms += dt
         ad_break.ad_ms += dt
     else:
@@ -215,7 +225,7 @@ def pass_row(state: SessionState, pings: bytes, begin: int, policy: Policy) -> i
     quiet = state.quiet or _begin(state, policy)
     if quiet is None:
         return begin
-    clock, ms, count, until, ms_max, ad_until, hashes = _HEAD.unpack_from(quiet)
+    clock, ms, count, until, ms_max, still_to, hashes = _HEAD.unpack_from(quiet)
     packed = quiet[_HEAD.size :] + pings[begin : begin + _ROW_BYTES_MAX]
     row = list(_PING.iter_unpack(packed))
     at = known = (len(quiet) - _HEAD.size) // _PING.size
@@ -236,8 +246,8 @@ def pass_row(state: SessionState, pings: bytes, begin: int, policy: Policy) -> i
             dt, moved_ms = due_ts - clock, due_ms - ms
             if not 0 < dt <= PING_GAP_MS or due_ms > ms_max:
                 break
-            if ad_until:
-                if moved_ms != 0 or due_ts > ad_until:
+            if still_to:
+                if moved_ms != 0 or due_ts > still_to:
                     break
             elif not 0 < 2 * moved_ms <= 3 * dt + 2000:
                 break
@@ -257,6 +267,6 @@ def pass_row(state: SessionState, pings: bytes, begin: int, policy: Policy) -> i
             for ts, at_ms, _, _ in applied
         ]
         hashes = b"".join((hashes, *newer))[-HASHES_BYTES:]
-        head = _HEAD.pack(clock, ms, count, until, ms_max, ad_until, hashes)
+        head = _HEAD.pack(clock, ms, count, until, ms_max, still_to, hashes)
         state.quiet = head + packed[due * _PING.size : at * _PING.size]
     return begin + (at - known) * _PING.size

@@ -58,10 +58,11 @@ def fold(
 def arrive(state: SessionState, event: Event, policy: Policy) -> None:
     """One event arrives (docs/rules.md "Order"): the clock moves, what is due is applied, then
     the event itself is judged: after close, duplicate, ignored, set back, late, or it waits."""
-    write_back(state)
-    if not state.is_closed():
+    if state.quiet is not None:
+        write_back(state)
+    if state.closing is None and event.received_at > state.arrival_clock:
         _move_arrival_clock(state, event.received_at, policy)
-    if state.is_closed():
+    if state.closing is not None:
         count_after_close(state, event)
     elif is_duplicate(state, event):
         state.duplicate_count += 1
@@ -88,16 +89,15 @@ def _accept(state: SessionState, event: Event, policy: Policy) -> None:
     if state.event_count + len(state.waiting) >= EVENTS_MAX and not state.is_closed():
         apply_waiting(state, policy)
         close(state, "too_many_events", state.clock, policy)
-    _drop_waiting_after_close(state)
+    if state.closing is not None:
+        _drop_waiting(state)
 
 
 # --- arrival time -------------------------------------------------------------------------------
 
 
 def _move_arrival_clock(state: SessionState, received_at: int, policy: Policy) -> None:
-    if received_at <= state.arrival_clock:
-        return
-    if not state.offline and received_at > limit_at(state, policy):
+    if received_at > limit_at(state, policy) and not state.offline:
         close_by_limit(state, policy)
         return
     state.arrival_clock = received_at
@@ -130,18 +130,19 @@ def apply_waiting(state: SessionState, policy: Policy) -> None:
 
 def _apply_in_order(state: SessionState, events: tuple[Event, ...], policy: Policy) -> None:
     for event in events:
-        if not state.is_closed():
+        if state.closing is None:
             apply(state, event, policy)
         else:
             count_after_close(state, event)
-    _drop_waiting_after_close(state)
+    if state.closing is not None:
+        _drop_waiting(state)
 
 
-def _drop_waiting_after_close(state: SessionState) -> None:
-    if state.is_closed() and state.waiting:
-        dropped, state.waiting = state.waiting, ()
-        for event in dropped:
-            count_after_close(state, event)
+def _drop_waiting(state: SessionState) -> None:
+    """What still waits when a session closes comes after close."""
+    dropped, state.waiting = state.waiting, ()
+    for event in dropped:
+        count_after_close(state, event)
 
 
 def tick(state: SessionState, now: int, policy: Policy) -> None:

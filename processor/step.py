@@ -10,7 +10,8 @@ from collections.abc import Iterable, MutableMapping, Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from models.avro import UndecodableRecord, decode
+from models.avro import BARE_START, UndecodableRecord, decode
+from models.bare import read_bare
 from models.limits import REORDER_WINDOW_MS
 from models.policy import Policy
 from models.records import LogRecord, Record
@@ -76,12 +77,17 @@ def decode_records(log_records: Sequence[LogRecord]) -> Decoded:
     next_offsets: dict[int, int] = {}
     for log_record in log_records:
         partition, offset, received_at, key, value = log_record
-        try:
-            records.append(_new(PlacedRecord, (partition, offset, decode(log_record))))
-        except UndecodableRecord as error:
-            dead_letters.append(
-                DeadLetter(partition, offset, received_at, error.reason, key, value)
-            )
+        bare = read_bare(BARE_START, received_at, key, value)
+        if bare is not None:
+            record = _new(Record, (key.decode(), False, (bare,)))
+            records.append(_new(PlacedRecord, (partition, offset, record)))
+        else:
+            try:
+                records.append(PlacedRecord(partition, offset, decode(log_record)))
+            except UndecodableRecord as error:
+                dead_letters.append(
+                    DeadLetter(partition, offset, received_at, error.reason, key, value)
+                )
         next_offsets[partition] = offset + 1
     return Decoded(records, dead_letters, next_offsets)
 

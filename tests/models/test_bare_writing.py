@@ -5,10 +5,10 @@ import random
 import pytest
 
 from models import limits
-from models.avro import decode, encode
+from models.avro import BARE_START, decode, encode
 from models.bare import write_bare
 from models.records import EVENT_TYPES, Event, LogRecord, SchemaFinding
-from tests.models.test_avro import HEADER, SESSION_ID, raw_event, raw_record
+from tests.models.test_avro import SESSION_ID, raw_event, raw_record
 
 EDGES = [0, 1, 63, 64, 8_191, 8_192, 2**20 - 1, 2**20, 2**27 - 1, 2**27, limits.PLAYHEAD_MS_MAX]
 INSTANTS = [0, 2**34 - 1, 2**34, 1_768_507_200_000, 2**41 - 1, 2**41, limits.TS_MS_MAX]
@@ -25,7 +25,7 @@ def test_the_edges_are_written_as_the_library_does(event_type: str, ts: int) -> 
     for playhead_ms in EDGES:
         event = Event(event_type, ts, playhead_ms)  # type: ignore[arg-type]
         assert encode(SESSION_ID, (event,)) == library(event)
-        bare = write_bare(HEADER, SESSION_ID, event)
+        bare = write_bare(BARE_START, SESSION_ID, event)
         assert bare in (None, library(event))
 
 
@@ -33,7 +33,7 @@ def test_what_is_usual_is_written_here() -> None:
     chance = random.Random(3)
     for _ in range(2_000):
         event = Event("ping", 1_700_000_000_000 + chance.randrange(10**11), chance.randrange(10**8))
-        assert write_bare(HEADER, SESSION_ID, event) == library(event)
+        assert write_bare(BARE_START, SESSION_ID, event) == library(event)
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_what_is_usual_is_written_here() -> None:
     ],
 )
 def test_anything_more_is_left_to_the_library(event: Event) -> None:
-    assert write_bare(HEADER, SESSION_ID, event) is None
+    assert write_bare(BARE_START, SESSION_ID, event) is None
 
 
 def test_ids_of_another_form_are_left_to_the_library() -> None:
     event = Event("ping", 1_768_507_200_000, 1)
     for session_id in ("a" * 63, "ä" * 64, "ä" * 32 + "a" * 32):
-        assert write_bare(HEADER, session_id, event) is None
+        assert write_bare(BARE_START, session_id, event) is None
 
 
 def test_empty_maps_count_as_absent() -> None:
