@@ -14,11 +14,12 @@ from urllib.parse import parse_qs
 
 import structlog
 from sqlalchemy.exc import DBAPIError
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
 from explore import access
@@ -30,6 +31,7 @@ _log = structlog.get_logger(__name__)
 Scope = Any
 App = Callable[[Scope, Any, Any], Awaitable[None]]
 _FORM_BYTES_MAX: Final = 8 * 1024
+_PACKED_BYTES_MIN: Final = 1024
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -69,7 +71,8 @@ def explorer_app(explorer: Explorer) -> App:
         UnfitDatabaseError: guard.unfit,
         DBAPIError: guard.database_error,
     }
-    return guard.around(Starlette(routes=routes, exception_handlers=handlers))
+    app = ExceptionMiddleware(Router(routes), handlers)
+    return guard.around(GZipMiddleware(app, minimum_size=_PACKED_BYTES_MIN))
 
 
 def beside(collector: App, explorer: App) -> App:
@@ -115,7 +118,8 @@ class _Guard:
             request = Request(scope, receive)
             is_open = scope["path"].startswith(("/explore/static/", "/explore/login"))
             if is_open or access.is_allowed(request, self._token):
-                await app(scope, receive, told)
+                # With an app in it, routes raise what they find amiss, and the handlers tell it.
+                await app({**scope, "app": app}, receive, told)
             else:
                 await self._refusal(request)(scope, receive, told)
 

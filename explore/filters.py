@@ -20,6 +20,8 @@ FIELDS: Final = {
     "status": "status",
 }
 """Filters by the name that they have in an address: the column of `sessions` that must be equal."""
+SHARED: Final = ("range", "from", "to", "content", "channel", "player", "version")
+"""What every page can be narrowed by: links between pages keep these."""
 RANGES_MS: Final = {
     "hour": 3_600_000,
     "day": 86_400_000,
@@ -31,10 +33,20 @@ SORTS: Final = {
     "newest": ("started_at", True),
     "oldest": ("started_at", False),
     "content": ("content_ms", True),
+    "ads": ("ad_ms", True),
     "unbookended": ("unbookended_ad_ms", True),
     "findings": ("finding_count", True),
 }
 """Orders by name: the column, and whether the largest comes first."""
+_WORDS: Final = {
+    "q": "search",
+    "content": "content",
+    "channel": "channel",
+    "player": "player",
+    "version": "app version",
+    "status": "status",
+    "finding": "finding",
+}
 _KNOWN: Final = frozenset(("q", "range", "from", "to", "sort", "after", "finding", *FIELDS))
 _AFTER: Final = re.compile(r"(-?\d{1,15})~(.{1,300})", re.DOTALL)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,14 +78,30 @@ class Asked(NamedTuple):
         is_own = "from" in self.given or "to" in self.given
         return "own" if is_own else self.given.get("range", "day")
 
-    @property
-    def has_more_filters(self) -> bool:
-        return self.range == "own" or bool(self.finding or self.equal.keys() - {"status"})
-
     def address(self, **changes: str) -> str:
         """The query of this page with some of it changed; an empty text leaves a name out."""
         kept = {name: text for name, text in self.given.items() if name != "after"} | changes
         return "?" + urlencode({name: text for name, text in kept.items() if text})
+
+    def without(self, name: str) -> str:
+        """The query of this page without one of its filters."""
+        return self.address(**{name: ""})
+
+    @property
+    def narrowed(self) -> Mapping[str, str]:
+        """The filters in force, by their names in the address, with words for each."""
+        return {name: words for name, words in _WORDS.items() if name in self.given}
+
+    def elsewhere(self, **changes: str) -> str:
+        """The query of another page with the same time and filters."""
+        return kept(self.given, **changes)
+
+
+def kept(query: Mapping[str, str], **changes: str) -> str:
+    """Of a page's query what other pages understand too, as a query; empty if that is nothing."""
+    shared = {name: query[name] for name in SHARED if name in query} | changes
+    text = urlencode({name: text for name, text in shared.items() if text}, errors="replace")
+    return f"?{text}" if text else ""
 
 
 def asked(query: Mapping[str, str], now_ms: int) -> Asked:

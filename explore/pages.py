@@ -17,15 +17,18 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from explore import wording
-from explore.bars import chart
-from explore.filters import Asked, asked, must_be_text, shown_instant
-from explore.reading import SPANS_SHOWN_MAX, reading, session_page, session_rows
-from explore.reports import days_of, overview, ranked_findings
-from explore.retention import contents_by_plays, curve, hundredths
+from explore.filters import Asked, asked, kept, must_be_text, shown_instant
+from explore.findings import RANKED_MAX, builds, ranked
+from explore.plots import part_plots, retention_plot, viewers_plot
+from explore.reading import SPANS_SHOWN_MAX, is_empty, reading, session_page, session_rows
+from explore.reports import overview
+from explore.retention import CONTENTS_MAX, PLAYS_MAX, contents_by_plays, retention
 from explore.time_line import ACTIVITIES, COUNTED, counted, missing, picture
+from explore.viewers import viewers
 from models.time_line import Row, SessionRows, differences, stretches, totals
 
 _AT_A_TIME: Final = 3
+_BUILDS_SHOWN: Final = 10
 _WAIT_S_MAX: Final = 20
 RANGE_WORDS: Final = {
     "hour": "last hour",
@@ -38,6 +41,7 @@ SORT_WORDS: Final = {
     "newest": "newest first",
     "oldest": "oldest first",
     "content": "most content time",
+    "ads": "most ad time",
     "unbookended": "most unbookended ad time",
     "findings": "most findings",
 }
@@ -101,45 +105,55 @@ class Pages:
         )
         for name in ("duration", "clock", "number", "instant", "share"):
             self._templates.filters[name] = getattr(wording, name)
-        self._templates.globals |= {"activities": ACTIVITIES, "counted_words": COUNTED}
+        self._templates.globals |= {
+            "activities": ACTIVITIES,
+            "counted_words": COUNTED,
+            "range_words": RANGE_WORDS,
+            "shown_instant": shown_instant,
+            "kept": "",
+        }
 
     def sessions(self, request: Request) -> Response:
         """The list of sessions."""
-        wanted = _asked(request, self._explorer.now_ms())
+        now_ms = self._explorer.now_ms()
+        wanted = _asked(request, now_ms)
         with self._reading() as connection:
-            page = session_page(connection, wanted)
-            is_empty = not page.rows and _is_empty(connection)
+            page = session_page(connection, wanted, now_ms)
+            is_none = not page.rows and is_empty(connection)
         return self._page(
-            "sessions.html", page=page, wanted=wanted, is_empty=is_empty, ranges=RANGE_WORDS,
-            sorts=SORT_WORDS, shown_instant=shown_instant,
-            has_live=any(row["status"] == "live" for row in page.rows),
+            "sessions.html", page=page, wanted=wanted, is_empty=is_none, sorts=SORT_WORDS,
+            kept=wanted.elsewhere(),
         )  # fmt: skip
 
     def overview(self, request: Request) -> Response:
-        """Totals of the sessions asked for, and their time by hour, day or month."""
+        """Who watches, totals of the sessions asked for, and their time by hour, day or month."""
         now_ms = self._explorer.now_ms()
         wanted = _asked(request, now_ms)
         with self._reading() as connection:
             found = overview(connection, wanted, now_ms)
+            watching = viewers(connection, wanted, now_ms)
+            worst = builds(connection, wanted, _BUILDS_SHOWN)
         return self._page(
-            "overview.html", found=found, chart=chart(found.parts, found.unit), wanted=wanted,
-            ranges=RANGE_WORDS, shown_instant=shown_instant,
+            "overview.html", found=found, watching=watching, builds=worst, wanted=wanted,
+            viewers_plot=viewers_plot(watching), plots=part_plots(found.parts, found.unit),
+            kept=wanted.elsewhere(),
         )  # fmt: skip
 
     def findings(self, request: Request) -> Response:
         """Players and versions by what they do wrong."""
         wanted = _asked(request, self._explorer.now_ms())
         with self._reading() as connection:
-            found = ranked_findings(connection, wanted)
+            worst = builds(connection, wanted)
+            found = ranked(connection, wanted)
 
         def examples(row: Row) -> str:
             names = {"player": row["player_name"], "version": row["app_version"]}
-            kept = {name: text or "" for name, text in names.items()}
-            return wanted.address(finding=row["code"], **kept)
+            told = {name: text or "" for name, text in names.items()}
+            return wanted.elsewhere(finding=row["code"], **told)
 
         return self._page(
-            "findings.html", found=found, wanted=wanted, days=days_of(wanted), examples=examples,
-            advice=self._explorer.advice, ranges=RANGE_WORDS, shown_instant=shown_instant,
+            "findings.html", builds=worst, found=found, wanted=wanted, examples=examples,
+            advice=self._explorer.advice, ranked_max=RANKED_MAX, kept=wanted.elsewhere(),
         )  # fmt: skip
 
     def retention(self, request: Request) -> Response:
@@ -149,12 +163,13 @@ class Pages:
         drawn = None
         with self._reading() as connection:
             if "content_id" in wanted.equal:
-                drawn = curve(hundredths(connection, wanted))
+                drawn = retention(connection, wanted)
             else:
                 contents = contents_by_plays(connection, wanted)
         return self._page(
-            "retention.html", curve=drawn, contents=contents, wanted=wanted, days=days_of(wanted),
-            ranges=RANGE_WORDS, shown_instant=shown_instant,
+            "retention.html", curve=drawn, contents=contents, wanted=wanted,
+            chart=None if drawn is None else retention_plot(drawn), plays_max=PLAYS_MAX,
+            contents_max=CONTENTS_MAX, kept=wanted.elsewhere(),
         )  # fmt: skip
 
     def session(self, request: Request) -> Response:
@@ -165,7 +180,7 @@ class Pages:
             rows = session_rows(connection, session_id)
         if rows is None:
             raise NoSuchSessionError(session_id)
-        return self._page("session.html", **self._told(rows))
+        return self._page("session.html", kept=kept(request.query_params), **self._told(rows))
 
     def _told(self, rows: SessionRows) -> dict[str, Any]:
         whole = stretches(rows)
@@ -224,9 +239,3 @@ class Pages:
 
 def _asked(request: Request, now_ms: int) -> Asked:
     return asked(dict(request.query_params), now_ms)
-
-
-def _is_empty(connection: Connection) -> bool:
-    """Whether there is no session at all, of any time."""
-    everything = asked({"range": "all"}, 0)
-    return not session_page(connection, everything).rows

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, func, or_, select, true
 
 from explore.filters import SORTS, Asked
 from models.time_line import Row, SessionRows
@@ -19,6 +19,16 @@ view: Final = cache(view_table)
 """A view, one object each time: two would be joined with each other."""
 PAGE_ROWS: Final = 50
 STATEMENT_S_MAX: Final = 10
+_PLANNED: Final = {
+    # A page's questions are short: compiling one costs more than it saves.
+    "jit": "off",
+    # Rows of some sessions among a million: found by their keys, not by reading whole tables.
+    "random_page_cost": "1.1",
+    "work_mem": "32MB",
+    "statement_timeout": f"{STATEMENT_S_MAX}s",
+}
+"""Settings of PostgreSQL for one page's transaction."""
+_NEAREST_MS: Final = (3_600_000, 24 * 3_600_000, 30 * 24 * 3_600_000)
 SPANS_SHOWN_MAX: Final = 1_000
 """Stretches of one session that a page shows; the rest is read by SQL."""
 _INSTRUCTIONS_BETWEEN: Final = 20_000
@@ -53,9 +63,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         if is_postgres:
             connection.execution_options(isolation_level="REPEATABLE READ")
-            connection.execute(
-                text(f"SET LOCAL statement_timeout = {round(1000 * STATEMENT_S_MAX)}")
-            )
+            for name, value in _PLANNED.items():
+                connection.execute(select(func.set_config(name, value, true())))
             yield connection
             return
         driver: Any = connection.connection.driver_connection
@@ -67,23 +76,72 @@ def reading(engine: Engine) -> Iterator[Connection]:
             driver.set_progress_handler(None, 0)
 
 
-def session_page(connection: Connection, wanted: Asked) -> Page:
-    """One page of the list of sessions, found by key, never by counting rows off."""
+def session_page(connection: Connection, wanted: Asked, now_ms: int) -> Page:
+    """One page of the list of sessions, found by key, never by counting rows off. First the keys,
+    then all of these rows: what a page does not show is not put together."""
+    keys = _keys(connection, wanted, now_ms)
+    shown = keys[:PAGE_ROWS]
+    sessions = view("sessions").c
+    query = select(*(sessions[column] for column in _LISTED)).where(
+        sessions.session_id.in_([key["session_id"] for key in shown])
+    )
+    by_id = {row["session_id"]: row for row in rows_of(connection, query)}
+    rows = [by_id[key["session_id"]] for key in shown]
+    if len(keys) <= PAGE_ROWS:
+        return Page(rows, None)
+    return Page(rows, f"{shown[-1]['key']}~{shown[-1]['session_id']}")
+
+
+def _keys(connection: Connection, wanted: Asked, now_ms: int) -> list[Row]:
+    """`key` and `session_id` of the sessions of one page, and of one more if there is one.
+
+    In the order of time it looks at the nearest hour first and then at more, so that a page costs
+    the same among few sessions and among all.
+    """
+    rows: list[Row] = []
+    is_by_time = SORTS[wanted.sort][0] == "started_at"
+    for period in _periods(wanted, now_ms) if is_by_time else (wanted,):
+        rows = rows_of(connection, _keys_of(period).limit(PAGE_ROWS + 1))
+        if len(rows) > PAGE_ROWS:
+            break
+    return rows
+
+
+def _periods(wanted: Asked, now_ms: int) -> Iterator[Asked]:
+    """What was asked for, over longer and longer times from where the page begins."""
+    since_ms, until_ms = wanted.since_ms or 0, wanted.until_ms
+    after_ms = None if wanted.after is None else wanted.after[0]
+    if SORTS[wanted.sort][1]:
+        if after_ms is not None:
+            until_ms = after_ms + 1 if until_ms is None else min(until_ms, after_ms + 1)
+        end_ms = now_ms if until_ms is None else until_ms
+        nearest = ((end_ms - length, until_ms) for length in _NEAREST_MS)
+    else:
+        since_ms = max(since_ms, after_ms or 0)
+        nearest = ((since_ms, since_ms + length) for length in _NEAREST_MS if since_ms)
+    end_ms = now_ms if until_ms is None else until_ms
+    for since, until in nearest:
+        if since >= since_ms and (until is None or until <= end_ms):
+            yield wanted._replace(since_ms=since, until_ms=until)
+    yield wanted._replace(since_ms=since_ms or None, until_ms=until_ms)
+
+
+def _keys_of(wanted: Asked) -> Select[Any]:
     sessions = view("sessions").c
     name, is_falling = SORTS[wanted.sort]
     key = sessions[name]
-    query = select(*(sessions[column] for column in _LISTED)).where(*conditions(wanted))
+    query = select(key.label("key"), sessions.session_id).where(*conditions(wanted))
     if wanted.after is not None:
         value, session_id = wanted.after
         beyond = key < value if is_falling else key > value
         same = and_(key == value, sessions.session_id > session_id)
         query = query.where(or_(beyond, same))
-    query = query.order_by(key.desc() if is_falling else key.asc(), sessions.session_id)
-    rows = rows_of(connection, query.limit(PAGE_ROWS + 1))
-    if len(rows) <= PAGE_ROWS:
-        return Page(rows, None)
-    last = rows[PAGE_ROWS - 1]
-    return Page(rows[:PAGE_ROWS], f"{last[name]}~{last['session_id']}")
+    return query.order_by(key.desc() if is_falling else key.asc(), sessions.session_id)
+
+
+def is_empty(connection: Connection) -> bool:
+    """Whether there is no session at all, of any time."""
+    return not rows_of(connection, select(view("sessions").c.session_id).limit(1))
 
 
 def conditions(wanted: Asked) -> Iterator[ColumnElement[bool]]:

@@ -1,22 +1,18 @@
-"""What the overview and the ranking of findings ask the database.
+"""What the overview asks the database: sums over the view `sessions`, and who watches when.
 
-Beside `reading`, whose connections they use. The overview adds up the view `sessions`, so that
-every filter holds for every figure of it; the ranking reads the view `findings_daily`. Imports
-`models`.
+Beside `reading`, whose connections it uses. Every filter holds for every figure. Imports `models`.
 """
 
-from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, cast, func, select
 
-from explore.filters import Asked, BadAddressError
+from explore.filters import Asked
 from explore.reading import conditions, rows_of, view
 from models.reports_sql import count_if
 from models.time_line import Row
 
 Unit = Literal["hour", "day", "month"]
-RANKED_MAX: Final = 200
 _HOURS_MS_MAX: Final = 2 * 86_400_000
 _DAYS_MS_MAX: Final = 120 * 86_400_000
 _LENGTHS: Final[dict[Unit, int]] = {"hour": 13, "day": 10, "month": 7}
@@ -31,6 +27,7 @@ SUMS: Final = (
 COUNTS: Final = (
     "sessions", "live", "content_starts", "completes", "drops", "with_findings",
 )  # fmt: skip
+SUMS_AND_COUNTS: Final = (*SUMS, *COUNTS)
 
 
 class Overview(NamedTuple):
@@ -69,7 +66,7 @@ def overview(connection: Connection, wanted: Asked, now_ms: int) -> Overview:
     columns += [cast(func.sum(sessions[name]), BigInteger).label(name) for name in SUMS]
     query = select(*columns).where(*conditions(wanted)).group_by(part).order_by(part)
     parts = rows_of(connection, query)
-    totals = {name: sum(row[name] for row in parts) for name in (*COUNTS, *SUMS)}
+    totals = {name: sum(row[name] for row in parts) for name in SUMS_AND_COUNTS}
     return Overview(unit, totals, parts)
 
 
@@ -78,49 +75,3 @@ def _part(connection: Connection, unit: Unit, at: ColumnElement[Any]) -> ColumnE
     if connection.dialect.name == "postgresql":
         return func.to_char(at, _FORMATS[unit])  # the connection's time zone is UTC
     return func.substr(at, 1, _LENGTHS[unit])
-
-
-class Days(NamedTuple):
-    """Whole days, both of them part of it; None: no bound."""
-
-    first: date | None
-    last: date | None
-
-
-def days_of(wanted: Asked) -> Days:
-    """The days that a period touches."""
-    until = None if wanted.until_ms is None else wanted.until_ms - 1
-    return Days(_day(wanted.since_ms), _day(until))
-
-
-def _day(ms: int | None) -> date | None:
-    return (
-        None if ms is None else (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(0, 0, 0, ms)).date()
-    )
-
-
-def ranked_findings(connection: Connection, wanted: Asked) -> list[Row]:
-    """Findings of each player and app version, those first that moved most time, then those in
-    most sessions. Errors: `BadAddressError` for a filter that the view has no column for."""
-    found = view("findings_daily").c
-    days = days_of(wanted)
-    query = select(
-        found.player_name,
-        found.app_version,
-        found.code,
-        *(
-            cast(func.sum(found[name]), BigInteger).label(name)
-            for name in ("sessions", "times", "moved_ms")
-        ),
-    ).group_by(found.player_name, found.app_version, found.code)
-    for column, value in wanted.equal.items():
-        if column not in found:
-            raise BadAddressError("Findings are filtered by time, player and version alone.")
-        query = query.where(found[column] == value)
-    if days.first is not None:
-        query = query.where(found.day >= days.first)
-    if days.last is not None:
-        query = query.where(found.day <= days.last)
-    moved = func.coalesce(func.sum(found.moved_ms), 0)
-    order = (moved.desc(), func.sum(found.sessions).desc(), found.code)
-    return rows_of(connection, query.order_by(*order).limit(RANKED_MAX))

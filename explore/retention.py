@@ -1,32 +1,34 @@
-"""How much of a content is played by how many: the view `retention` over several days, as a curve.
+"""How much of a content is played by how many: the sums of the view `retention`, for the sessions
+that were asked for, as a curve.
 
-Beside `reports`, whose days it takes. Imports `models` by way of `reading`.
+Beside `reading`, whose connections it uses. Imports `models`.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Select, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Subquery, and_, func, literal, select
 
-from explore.bars import HEIGHT
-from explore.filters import Asked, BadAddressError
-from explore.reading import rows_of, view
-from explore.reports import days_of
+from explore.filters import Asked
+from explore.reading import conditions, rows_of, view
+from models.reports_sql import count_if
+from models.reports_time import has_content, retention_of
 from models.time_line import Row
 
 CONTENTS_MAX: Final = 50
+PLAYS_MAX: Final = 20_000
+"""So many plays make a curve: the newest, if there are more."""
+_AT_ONCE: Final = 5_000
 _DROPS_MAX: Final = 5
 
 
 class Point(NamedTuple):
-    """One hundredth of the content, and its bar in pixels from the top. `is_drop`: after it left
-    more than after most others."""
+    """One hundredth of the content. `is_drop`: after it left more than after most others."""
 
     percent: int
     sessions: int
-    y: float
-    height: float
-    label: str
     is_drop: bool
 
 
@@ -38,65 +40,86 @@ class Drop(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """`drops`: the places after which most left, the worst first."""
+    """`drops`: the places after which most left, the worst first. `has_all`: whether these are all
+    plays, and not the newest `PLAYS_MAX`."""
 
     plays: int
     points: tuple[Point, ...]
     drops: tuple[Drop, ...]
+    has_all: bool
 
 
 def contents_by_plays(connection: Connection, wanted: Asked) -> list[Row]:
-    """The contents of these days, those played most first. Errors: as `hundredths`."""
-    found = view("retention").c
-    plays = cast(func.sum(found.plays), BigInteger)
-    query = select(found.content_id, plays.label("plays"))
-    query = _of_days(query.where(found.percent == 0, found.content_id.is_not(None)), wanted)
-    query = query.group_by(found.content_id).order_by(plays.desc(), found.content_id)
+    """`content_id`, `content_name`, `plays`, `completes` of the contents that were played, those
+    played most first."""
+    sessions = view("sessions").c
+    query = (
+        select(
+            sessions.content_id,
+            func.max(sessions.content_name).label("content_name"),
+            func.count().label("plays"),
+            count_if(sessions.completed).label("completes"),
+        )
+        .where(*_plays(wanted), sessions.content_id.is_not(None))
+        .group_by(sessions.content_id)
+        .order_by(func.count().desc(), sessions.content_id)
+    )
     return rows_of(connection, query.limit(CONTENTS_MAX))
 
 
-def hundredths(connection: Connection, wanted: Asked) -> list[Row]:
-    """`percent`, `sessions`, `plays` of the content asked for. Errors: `BadAddressError` for a
-    filter that the view has no column for."""
-    found = view("retention").c
-    sums = (cast(func.sum(found[name]), BigInteger).label(name) for name in ("sessions", "plays"))
-    query = _of_days(select(found.percent, *sums), wanted)
-    return rows_of(connection, query.group_by(found.percent).order_by(found.percent))
+def retention(connection: Connection, wanted: Asked) -> Curve | None:
+    """The curve of the plays that were asked for; None where nothing was played."""
+    sessions = view("sessions").c
+    newest = select(sessions.session_id).where(*_plays(wanted)).order_by(sessions.started_at.desc())
+    ids = list(connection.execute(newest.limit(PLAYS_MAX + 1)).scalars())
+    counts: Counter[int] = Counter()
+    for place in range(0, min(len(ids), PLAYS_MAX), _AT_ONCE):
+        some = ids[place : min(place + _AT_ONCE, PLAYS_MAX)]
+        for row in rows_of(connection, retention_of(_stretches(some))):
+            counts[row["percent"]] += row["sessions"]
+    return curve(min(len(ids), PLAYS_MAX), counts, has_all=len(ids) <= PLAYS_MAX)
 
 
-def _of_days(query: Select[Any], wanted: Asked) -> Select[Any]:
-    found = view("retention").c
-    for column, value in wanted.equal.items():
-        if column not in found:
-            raise BadAddressError("Retention is filtered by time and content alone.")
-        query = query.where(found[column] == value)
-    days = days_of(wanted)
-    if days.first is not None:
-        query = query.where(found.day >= days.first)
-    if days.last is not None:
-        query = query.where(found.day <= days.last)
-    return query
+def _plays(wanted: Asked) -> tuple[ColumnElement[bool], ...]:
+    sessions = view("sessions").c
+    return *conditions(wanted), sessions.content_started, sessions.content_length_s > 0
 
 
-def curve(rows: Sequence[Row]) -> Curve | None:
-    """The curve and its steepest places; None where nothing was played."""
-    plays = rows[0]["plays"] if rows else 0
+def _stretches(ids: Sequence[str]) -> Subquery:
+    """What `retention_of` asks for. The ids are said twice: either view is then read by its key."""
+    sessions, spans = view("sessions"), view("spans")
+    s, played = sessions.c, select(*spans.c).where(spans.c.session_id.in_(ids)).subquery("played")
+    is_of_it = and_(
+        played.c.session_id == s.session_id,
+        played.c.activity == "content",
+        has_content(played.c.playhead_from_s, played.c.playhead_to_s, s.content_length_s),
+    )
+    return (
+        select(
+            literal(0).label("day"),
+            s.content_id,
+            s.session_id,
+            s.content_length_s,
+            played.c.playhead_from_s,
+            played.c.playhead_to_s,
+        )
+        .select_from(sessions.outerjoin(played, is_of_it))
+        .where(s.session_id.in_(ids))
+        .subquery("plays")
+    )
+
+
+def curve(plays: int, counts: Mapping[int, int], *, has_all: bool = True) -> Curve | None:
+    """The curve of `plays` plays and its steepest places. `counts`: how many played a percent."""
     if not plays:
         return None
-    counts = [row["sessions"] for row in rows]
+    shown = [counts[percent] for percent in range(100)]
     lost = [
-        Drop(row["percent"], now - then)
-        for row, now, then in zip(rows, counts, counts[1:], strict=False)
+        Drop(percent, now - then)
+        for percent, (now, then) in enumerate(pairwise(shown))
         if now > then
     ]
     drops = sorted(lost, key=lambda drop: (-drop.left, drop.percent))[:_DROPS_MAX]
     steep = {drop.percent for drop in drops}
-    points = tuple(_point(row, plays, row["percent"] in steep) for row in rows)
-    return Curve(plays, points, tuple(drops))
-
-
-def _point(row: Row, plays: int, is_drop: bool) -> Point:
-    percent, sessions = row["percent"], row["sessions"]
-    height = round(HEIGHT * min(1.0, sessions / plays), 2)
-    label = f"{percent} %: {sessions:,} plays, {100 * sessions / plays:.1f} %"
-    return Point(percent, sessions, round(HEIGHT - height, 2), height, label, is_drop)
+    points = tuple(Point(percent, count, percent in steep) for percent, count in enumerate(shown))
+    return Curve(plays, points, tuple(drops), has_all)

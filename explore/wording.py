@@ -45,3 +45,8 @@ def instant(ms: int | None) -> str:
 def share(part: int, whole: int) -> str:
     """`12.5 %`; a dash where there is no whole."""
     return NOTHING if not whole else f"{100 * part / whole:.1f} %"
+
+
+def percent(value: float | None) -> str:
+    """`12.5 %`; a dash for none known."""
+    return NOTHING if value is None else f"{value:.1f} %"

@@ -36,7 +36,11 @@ _PRECEDENCE: Final = 8  # that of * in SQLAlchemy
 
 
 class _Function(FunctionElement[Any]):
-    inherit_cache = True
+    """What differs between the dialects in its name alone: nothing of it is in a cache's key."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        cls.inherit_cache = True  # SQLAlchemy asks each class for its own
+        super().__init_subclass__(**kwargs)
 
 
 class day_of(_Function):  # noqa: N801 - a function of SQL, named as one; so are the next

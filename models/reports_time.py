@@ -164,9 +164,17 @@ _PLAY: Final = ("session_id", "content_id", "content_length_s", "content_started
 
 
 def _retention() -> Select[Any]:
-    """By differences: a range adds one to all hundredths from its first on and takes it away after
+    return retention_of(_plays_by_day())
+
+
+def retention_of(plays: Subquery) -> Select[Any]:
+    """The view's rows of other plays. `plays`: `day`, `content_id`, `session_id`,
+    `content_length_s` of each, with `playhead_from_s` and `playhead_to_s` of each stretch of it
+    that `has_content`, null if there is none.
+
+    By differences: a range adds one to all hundredths from its first on and takes it away after
     its last, so that only their ends need be counted, and not each hundredth of each session."""
-    changes = _changes()
+    changes = _changes(plays)
     key = (changes.c.day, changes.c.content_id)
     summed = (
         select(
@@ -205,10 +213,10 @@ def _retention() -> Select[Any]:
     )
 
 
-def _changes() -> Subquery:
+def _changes(plays: Subquery) -> Subquery:
     """Of each range that a session newly played: one more at its first hundredth and one less after
     its last; and of each session a play, and no change, at 0, where every content begins."""
-    ranges = _played_ranges()
+    ranges = _played_ranges(plays)
     cut = _cut(ranges, (ranges.c.day, ranges.c.content_id, ranges.c.session_id), "first")
     is_new = cut.c.first <= cut.c.last
     kinds = counting_to(2).table_valued("key", name="key")
@@ -227,19 +235,23 @@ def _changes() -> Subquery:
     )
 
 
-def _played_ranges() -> Subquery:
-    """The hundredths of its content that each session played, stretch by stretch; a row with nulls
-    for a session that has no such stretch."""
+def _plays_by_day() -> Subquery:
+    """All plays, with the day that they began on."""
     ended = (span_rows.c.playhead_from_s, span_rows.c.playhead_to_s)
     goes_on = (sessions_live.c.span_playhead_from_s, sessions_live.c.span_playhead_to_s)
     of_live = _plays(live_by_day(_PLAY))
-    plays = union_all(
+    return union_all(
         _with_spans(_plays(closed_by_day(_PLAY)), sessions_closed).add_columns(*ended),
         _with_spans(of_live, sessions_live).add_columns(*ended),
         of_live.add_columns(*goes_on).where(
             sessions_live.c.span_activity == "content", _lies_within(*goes_on)
         ),
     ).subquery("plays")
+
+
+def _played_ranges(plays: Subquery) -> Subquery:
+    """The hundredths of its content that each session played, stretch by stretch; a row with nulls
+    for a session that has no such stretch."""
     hundredths = select(
         plays.c.day,
         plays.c.content_id,
@@ -272,8 +284,15 @@ def _with_spans(sessions: Select[Any], table: Table) -> Select[Any]:
 def _lies_within(
     playhead_from_s: ColumnElement[float], playhead_to_s: ColumnElement[float]
 ) -> ColumnElement[bool]:
-    """Whether a stretch has some of the content in it."""
-    length_s = session_starts.c.content_length_s
+    return has_content(playhead_from_s, playhead_to_s, session_starts.c.content_length_s)
+
+
+def has_content(
+    playhead_from_s: ColumnElement[float],
+    playhead_to_s: ColumnElement[float],
+    length_s: ColumnElement[float],
+) -> ColumnElement[bool]:
+    """Whether a stretch has some of a content of this length in it."""
     return and_(playhead_to_s > playhead_from_s, playhead_from_s < length_s, playhead_to_s > 0)
 
 

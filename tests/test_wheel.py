@@ -126,7 +126,8 @@ def test_the_wheel_holds_code_schemas_and_migrations_and_no_more(wheel: Path) ->
     tops = {name.partition("/")[0] for name in held}
     assert tops == {"bookended.py", dist_info(wheel), *PACKAGES, "deploy"}
     assert not any(name.startswith("deploy/examples/") for name in held)
-    assert f"{dist_info(wheel)}/licenses/LICENSE" in held
+    for licence in ("LICENSE", "explore/static/uplot/LICENSE"):
+        assert f"{dist_info(wheel)}/licenses/{licence}" in held
 
 
 def test_the_installed_code_is_the_wheels(environment: Path, tmp_path: Path) -> None:

@@ -77,14 +77,32 @@ class Answer(NamedTuple):
 
     def all(self, tag: str, *classes: str) -> list[Element]:
         """The page's elements of a tag, with these classes."""
-        parser = _Parser()
-        parser.feed(self.text)
-        return [e for e in parser.found if e.tag == tag and {*classes} <= {*e.classes}]
+        return [e for e in self._elements if e.tag == tag and {*classes} <= {*e.classes}]
 
     @property
-    def figures(self) -> list[int]:
+    def _elements(self) -> list[Element]:
+        parser = _Parser()
+        parser.feed(self.text)
+        return parser.found
+
+    @property
+    def figures(self) -> list[float]:
         """The exact values beside the figures that people read, in order."""
-        return [int(element.attributes["value"]) for element in self.all("data")]
+        return [float(element.attributes["value"]) for element in self.all("data")]
+
+    @property
+    def lines(self) -> list[tuple[int, list[str]]]:
+        """The rows of all charts: their places, and what their cells say."""
+        found: list[tuple[int, list[str]]] = []
+        is_of_chart = False
+        for element in self._elements:
+            if element.tag == "tr":
+                is_of_chart = "data-x" in element.attributes
+                if is_of_chart:
+                    found.append((int(element.attributes["data-x"]), []))
+            elif is_of_chart and element.tag in ("th", "td"):
+                found[-1][1].append(element.text)
+        return found
 
 
 class Site:
@@ -103,6 +121,16 @@ class Site:
             got = connection.getresponse()
             found = {name.lower(): text for name, text in got.getheaders()}
             return Answer(got.status, found, got.read().decode())
+        finally:
+            connection.close()
+
+    def packed(self, path: str) -> tuple[int, int, bool]:
+        """What a browser gets of it: status, bytes of its body, and whether they are packed."""
+        connection = http.client.HTTPConnection(*self._place, timeout=_PATIENCE_S)
+        try:
+            connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
+            got = connection.getresponse()
+            return got.status, len(got.read()), got.getheader("Content-Encoding") == "gzip"
         finally:
             connection.close()
 

@@ -4,18 +4,20 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+import explore.pages
 from explore import access
 from explore.reading import reading
 from processor.database import open_database
 from tests.explore.served import Site
 from tests.reports.rows import Rows
 
+WIRE_BYTES_MAX: Final = 200_000
 TOKEN: Final = "0123456789abcdef-only-for-tests"
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -36,8 +38,70 @@ def test_nothing_needs_what_the_policy_forbids() -> None:
     for path in (ROOT / "explore").rglob("*.*"):
         if path.suffix in (".html", ".css", ".js"):
             text = path.read_text(encoding="utf-8")
+            if path.parent.name == "uplot":  # the library names itself in a comment
+                text = re.sub(r"^/\*!.*?\*/", "", text)
             assert not re.search(r"https?://|<style|\sstyle=|\son\w+=|javascript:", text), path
             assert "|safe" not in text.replace(" ", ""), path
+
+
+def test_the_first_page_is_small(rows: Rows, site: Site) -> None:
+    for hour in range(24):
+        rows.session(f"s{hour}", f"{hour:02}:00", content_ms=1_000, finding_count=1)
+    paths = ["/explore/overview?range=week", "/explore/static/icon.svg"]
+    page = site.ask(paths[0])
+    paths += [script.attributes["src"] for script in page.all("script")]
+    paths += [link.attributes["href"] for link in page.all("link")]
+    answers = [site.packed(path) for path in dict.fromkeys(paths)]
+    assert len(answers) == 7
+    assert all(status == 200 for status, _, _ in answers)
+    assert sum(size for _, size, _ in answers) < WIRE_BYTES_MAX
+    assert sum(is_packed for _, _, is_packed in answers) == 6  # all but the icon
+
+
+def test_the_chart_library_comes_with_its_licence() -> None:
+    folder = ROOT / "explore/static/uplot"
+    assert "MIT License" in (folder / "LICENSE").read_text(encoding="utf-8")
+    named = {path.name for path in folder.iterdir()} - {"LICENSE"}
+    assert len(named) == 2
+    scripts = (ROOT / "explore/templates/plot_scripts.html").read_text(encoding="utf-8")
+    assert all(f"/explore/static/uplot/{name}" in scripts for name in named)
+
+
+def test_a_defect_is_told_with_its_number(
+    engine: Engine, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("only for tests")
+
+    monkeypatch.setattr(explore.pages, "overview", broken)
+    page = site.ask("/explore/overview")
+    assert page.status == 500
+    assert "A defect of bookended" in page.all("h1")[0].text
+    assert "log says of request" in page.text
+    assert "only for tests" not in page.text
+
+
+@pytest.mark.parametrize("path", ["overview", "sessions", "findings", "retention", "session"])
+def test_time_and_filters_stay_on_every_link_between_pages(
+    rows: Rows, site: Site, path: str
+) -> None:
+    asked = {"range": "week", "channel": "a&b", "player": "tv", "version": "1"}
+    asked |= {"id": "s"} if path == "session" else {}
+    rows.session(
+        "s", "10:00", player_name="tv", app_version="1", channel="a&b", finding_count=1,
+        content_id="film", content_length_s=100.0, content_started=True,
+    )  # fmt: skip
+    rows.finding("s", "ping_gap")
+    page = site.ask(f"/explore/{path}?{urlencode(asked)}")
+    assert page.status == 200
+    links = [urlsplit(link.attributes["href"]) for link in page.all("a")]
+    pages = [link for link in links if link.path.startswith("/explore/") and link.query]
+    others = {link.path.removeprefix("/explore/") for link in pages}
+    assert {"overview", "sessions", "findings", "retention"} <= others
+    for link in pages:
+        kept = dict(parse_qsl(link.query))
+        missing = asked.items() - kept.items() - {("id", "s")}
+        assert len(missing) <= ("Drop the filter" in page.text and link.path.endswith(path)), link
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
@@ -131,7 +195,7 @@ def test_a_database_that_cannot_be_read(
     assert "took too long" in page.text
 
 
-def _endless(connection: object, _: object) -> object:
+def _endless(connection: object, *_: object) -> object:
     assert isinstance(connection, Connection)
     query = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     return connection.execute(text(query)).scalar()

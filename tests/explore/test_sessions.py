@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from sqlalchemy import Engine, text
 
+import explore.reading
 from explore.filters import RANGES_MS, SORTS
 from explore.pages import RANGE_WORDS, SORT_WORDS
 from explore.reading import PAGE_ROWS
@@ -64,6 +65,27 @@ def test_filters_stand_in_the_address(rows: Rows, site: Site) -> None:
     ):
         page = site.sessions(**query)
         assert (page.status, ids(page)) == (200, wanted), query
+
+
+@pytest.mark.parametrize("sort", ["newest", "oldest"])
+@pytest.mark.parametrize("bounds", [{"range": "all"}, {"from": "2025-12-01", "to": "2026-03-02"}])
+def test_time_is_gone_through_from_the_nearest_hour_to_the_first(
+    rows: Rows, site: Site, sort: str, bounds: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explore.reading, "PAGE_ROWS", 2)
+    starts = ("2025-12-31 00:00", "2026-02-27 11:00", "2026-02-28 10:00", "2026-03-01 10:30",
+              "2026-03-01 11:30", "2026-03-01 11:31", "2026-03-01 13:00")  # fmt: skip
+    for number, start in enumerate(starts):
+        rows.session(f"s{number}", start)
+    found: list[str] = []
+    query = f"?{urlencode({'sort': sort, **bounds})}"
+    while query:
+        page = site.ask(f"/explore/sessions{query}")
+        found += ids(page)
+        following = [a for a in page.all("a") if a.attributes.get("rel") == "next"]
+        query = following[0].attributes["href"] if following else ""
+    wanted = [f"s{number}" for number in range(7)]
+    assert found == (wanted if sort == "oldest" else wanted[::-1])
 
 
 @pytest.mark.parametrize("sort", SORTS)

@@ -63,7 +63,7 @@ class Tab:
     def heading(self) -> str:
         return self.page.locator("h1").inner_text()
 
-    def figure(self, label: str) -> int:
+    def figure(self, label: str) -> float:
         """The exact value of a figure by the label before it."""
         term = self.page.locator("dt").get_by_text(label, exact=True)
         (value,) = exact(self.page.locator("dl > div").filter(has=term).locator("data"))
@@ -75,7 +75,7 @@ class Tab:
 
     def cells(self, name: str, number: int) -> list[str]:
         """The texts of a column of that table; 0 is the first."""
-        return self.table(name).locator(f":nth-child({number + 1})").all_inner_texts()
+        return self.table(name).locator(f":scope > :nth-child({number + 1})").all_inner_texts()
 
     def shot(self, name: str) -> None:
         """Keeps a picture of the whole page."""
@@ -139,9 +139,9 @@ class Tab:
         self.complaints.append(Complaint(kind, text, url))
 
 
-def exact(elements: Locator) -> list[int]:
+def exact(elements: Locator) -> list[float]:
     """The exact values behind figures that people read, in order."""
-    return [int(value) for value in attributes(elements, "value")]
+    return [float(value) for value in attributes(elements, "value")]
 
 
 def attributes(elements: Locator, name: str) -> list[str]:

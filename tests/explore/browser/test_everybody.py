@@ -53,9 +53,9 @@ def test_without_javascript(sqlite_filled: Filled, open_tab: Open) -> None:
     tab.page.get_by_label("Started").select_option("all")
     tab.page.get_by_label("Search").fill(session_id)
     tab.page.get_by_role("button", name="Show").click()
-    tab.page.get_by_role("region", name="List").get_by_role("link").click()
+    tab.page.get_by_role("region", name="List").locator("tbody a").click()
     expect(tab.page.locator(".id")).to_have_text(session_id)
-    expect(tab.page.get_by_text("Update live sessions")).to_be_hidden()
+    expect(tab.page.get_by_text("Update every 5 s")).to_be_hidden()
     tab.page.locator(".line a .bar").first.click()
     expect(tab.page.locator("tr:target")).to_be_in_viewport()
     for name in ("Overview", "Findings", "Retention"):

@@ -1,6 +1,7 @@
 """Each page, clicked through as people do: its figures are those of SQL."""
 
 import re
+from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -16,12 +17,11 @@ FIRST_PAGE_BYTES_MAX: Final = 200_000
 DAY_AGO: Final = instant_text(NOW - 86_400_000)
 SUMS: Final = {
     "Sessions": "count(*)",
-    "of them live now": "count(*) FILTER (WHERE status = 'live')",
-    "Content started": "count(*) FILTER (WHERE content_started)",
-    "Completed": "count(*) FILTER (WHERE completed)",
+    "Content starts": "count(*) FILTER (WHERE content_started)",
+    "Completions": "count(*) FILTER (WHERE completed)",
     "Left before the start": "count(*) FILTER (WHERE dropped_before_start)",
     "Content": "sum(content_ms)",
-    "of it unbookended ads": "sum(unbookended_ad_ms)",
+    "Unbookended ads": "sum(unbookended_ad_ms)",
     "Ads": "sum(ad_ms)",
     "Rebuffering": "sum(buffer_ms + stall_ms)",
 }
@@ -48,25 +48,74 @@ def test_overview(filled: Filled, open_tab: Open) -> None:
     tab.open("/")
     totals_are_those_of_sql(tab, filled, "started_at >= :since", since=DAY_AGO)
     tab.page.get_by_label("Started").select_option("all")
-    tab.page.get_by_label("Player").fill("tv app")
+    tab.page.locator("summary", has_text="Filters").click()
+    tab.page.get_by_label("Player", exact=True).fill("tv app")
     tab.page.get_by_role("button", name="Show").click()
-    expect(tab.page.get_by_label("Player")).to_have_value("tv app")
+    assert tab.path == "/overview?range=all&player=tv+app"
+    expect(tab.page.get_by_label("Player", exact=True)).to_have_value("tv app")
     totals_are_those_of_sql(tab, filled, "player_name = 'tv app'")
     shared = open_tab(filled.site)  # what somebody sees to whom the address was sent
     shared.open(tab.path)
     assert shared.figure("Content") == tab.figure("Content")
 
 
+def figures_of(tab: Tab, chart: str) -> None:
+    """Opens the table of a chart."""
+    plot = tab.page.locator(".plot", has=tab.page.get_by_role("heading", name=chart))
+    plot.locator("summary").click()
+
+
 def test_overview_by_hour(filled: Filled, open_tab: Open) -> None:
     tab = open_tab(filled.site)
     tab.open("/overview")
-    tab.page.locator("summary", has_text="Figures").click()
-    hours, counts = (tab.cells("Figures by hour", column) for column in range(2))
+    figures_of(tab, "Starts")
+    hours, counts = (tab.cells("Figures: Starts", column) for column in range(2))
     hour = "substr(CAST(started_at AS text), 1, 13)"
     query = f"""SELECT {hour}, count(*) FROM sessions
         WHERE started_at >= :since GROUP BY 1"""  # noqa: S608 - our own
-    wanted = {name: f"{count:,}" for name, count in ask(filled.engine, query, since=DAY_AGO)}
-    assert dict(zip(hours, counts, strict=True)) == wanted
+    wanted = {f"{name}:00": f"{n:,}" for name, n in ask(filled.engine, query, since=DAY_AGO)}
+    shown = dict(zip(hours, counts, strict=True))
+    assert {name: n for name, n in shown.items() if n != "0"} == wanted
+
+
+def test_a_chart_tells_what_its_table_says(sqlite_filled: Filled, open_tab: Open) -> None:
+    tab = open_tab(sqlite_filled.site)
+    tab.open("/overview")
+    chart = tab.page.get_by_role("slider", name="Starts")
+    chart.focus()
+    tab.page.keyboard.press("Home")
+    tab.page.keyboard.press("ArrowRight")
+    figures_of(tab, "Starts")
+    second = tab.table("Figures: Starts").nth(1).locator("th, td").all_inner_texts()
+    told = chart.get_attribute("aria-valuetext") or ""
+    assert told.startswith(f"{second[0]}: Sessions {second[1]}, Content starts {second[2]}")
+    plot = tab.page.locator(".plot", has=chart)
+    expect(plot.locator(".readout")).to_have_text(told)
+    chart.focus()
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_url("**/overview?from=*")
+    hour = second[0].replace(" ", "T")
+    assert parse_qs(urlsplit(tab.path).query)["from"] == [hour]
+
+
+def test_a_time_is_dragged_over(sqlite_filled: Filled, open_tab: Open) -> None:
+    tab = open_tab(sqlite_filled.site)
+    tab.open("/overview?channel=web")
+    over = tab.page.locator("#viewers .u-over")
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    assert box is not None
+    x, y, width = box["x"], box["y"] + box["height"] / 2, box["width"]
+    tab.page.mouse.move(x + width / 4, y)
+    tab.page.mouse.down()
+    tab.page.mouse.move(x + width / 2, y, steps=4)
+    tab.page.mouse.up()
+    tab.page.wait_for_url("**from=*")
+    query = parse_qs(urlsplit(tab.path).query)
+    begin, end = (datetime.fromisoformat(query[name][0]) for name in ("from", "to"))
+    assert query["channel"] == ["web"]
+    assert "range" not in query
+    assert timedelta(hours=5.5) < end - begin < timedelta(hours=6.5)
 
 
 def test_the_first_page_comes_in_few_bytes(sqlite_filled: Filled, open_tab: Open) -> None:
@@ -113,7 +162,7 @@ def test_a_session_is_searched_for_and_opened(filled: Filled, open_tab: Open) ->
     tab.page.get_by_label("Search").fill(session_id[:12])
     tab.page.get_by_label("Search").press("Enter")
     assert listed(tab) == [session_id]
-    tab.page.get_by_role("region", name="List").get_by_role("link").click()
+    tab.page.get_by_role("region", name="List").locator("tbody a").click()
     assert tab.page.locator(".id").inner_text() == session_id
 
 
@@ -161,10 +210,10 @@ def test_findings_down_to_their_sessions(filled: Filled, open_tab: Open) -> None
         FROM findings_daily GROUP BY player_name, app_version, code
         ORDER BY coalesce(sum(moved_ms), 0) DESC, sum(sessions) DESC, code LIMIT 1"""
     worst = ask_one(filled.engine, query)
-    first = tab.table("Findings").first
-    assert first.locator("td").first.inner_text() == worst.app_version
+    first = tab.table("Findings, and what to do").first
+    assert first.locator("td").nth(1).inner_text() == worst.app_version
     assert exact(first.locator("data"))[:2] == [int(worst.moved_ms), int(worst.sessions)]
-    first.locator("td a").first.click()
+    first.locator("th a").first.click()
     assert tab.heading() == "Sessions"
     assert len(listed(tab)) == worst.sessions
 
@@ -180,6 +229,6 @@ def test_retention_of_a_content(filled: Filled, open_tab: Open) -> None:
     query = """SELECT percent, sum(sessions) AS plays FROM retention
         WHERE content_id = :id GROUP BY percent ORDER BY percent"""
     wanted = [f"{row.plays:,}" for row in ask(filled.engine, query, id=most.content_id)]
-    tab.page.locator("summary", has_text="Figures").click()
-    assert tab.cells("Plays by percent", 1) == wanted
+    figures_of(tab, "Share of plays")
+    assert tab.cells("Figures: Share of plays", 3) == wanted
     assert f"content={quote(most.content_id)}" in tab.path
