@@ -10,7 +10,7 @@ RUN_STAMP := $(VENV)/run.stamp
 STAMP := $(VENV)/setup.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve check test bench chaos clean
+.PHONY: help setup run serve check test bench chaos rebuilt clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -73,6 +73,9 @@ bench: setup ## measure speed and size: a table and JSON (a part: ARGS='--only f
 
 chaos: setup ## production under 60 faults, ten minutes: is every figure right? (ARGS='--seed 7')
 	$(PY) -m tests.simulation.chaos $(ARGS)
+
+rebuilt: setup ## live rows = rebuilt rows, 100,000 sessions? (ARGS='--sessions 5000')
+	$(PY) -m tests.simulation.rebuilt $(ARGS)
 
 clean: ## remove .venv, caches and builds (never data)
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -56,6 +56,8 @@ GOALS: Final = {
         ),
     ],
     "rebuild": ["rebuild to fastavro.reader"],
+    "rebuild-kafka": ["rebuild from Kafka to the bare loop"],
+    "rebuild-size": ["two processes to one", "memory, long archive"],
     "reports": [
         "content_daily, a day, PostgreSQL",
         "ad_daily, a day, PostgreSQL",

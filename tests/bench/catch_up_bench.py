@@ -17,9 +17,7 @@ from typing import Final, NamedTuple
 
 import psutil
 import psycopg
-from confluent_kafka import Consumer, Producer, TopicPartition
-from kafka import KafkaConsumer
-from kafka import TopicPartition as Place
+from confluent_kafka import Consumer, TopicPartition
 from prometheus_client import CollectorRegistry
 
 import migrations
@@ -34,15 +32,13 @@ from models.placement import Placement, parse_partition_counts
 from processor.database import open_database
 from tests.bench.figures import Effort, Figure, alternate, at_least, at_most, ratios
 from tests.bench.mix import whole_log
+from tests.bench.topic import DONE_WITHIN_S, TIMES_OF_THE_MIX, bare_kafka_python, fill
 from tests.bench.workers import questions, worker
 from tests.kafka.broker import new_topic
 
 CLIENTS: Final[tuple[Client, ...]] = ("kafka-python", "librdkafka")
 PARTITIONS: Final = 4
 _PLACEMENT: Final = Placement(parse_partition_counts(str(PARTITIONS)))
-# The mix has times of its own, older than Kafka keeps records unless it is told.
-_TOPIC: Final = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
-_DONE_WITHIN_S: Final = 60.0
 _LOOKED_EVERY_S: Final = 0.01
 _LIVE_KIB: Final = 1.5
 
@@ -70,15 +66,15 @@ def bench(effort: Effort) -> list[Figure]:
         effort.tell("starting Kafka and PostgreSQL")
         broker = stack.enter_context(LocalKafka(directory / "kafka"))
         server = stack.enter_context(LocalPostgres(directory / "postgres"))
-        log = new_topic(broker.bootstrap, PARTITIONS, **_TOPIC)
+        log = new_topic(broker.bootstrap, PARTITIONS, **TIMES_OF_THE_MIX)
         migrate_topics(log, _PLACEMENT, None)
         effort.tell("filling the topic")
-        count = _fill(log, sessions)
+        count = fill(log, _PLACEMENT, whole_log(Random(7), sessions, 2_700_000))
         runs: dict[Client, list[Run]] = {client: [] for client in CLIENTS}
 
         def bare(client: Client) -> Callable[[], float]:
-            loop = _bare_kafka_python if client == "kafka-python" else _bare_librdkafka
-            return lambda: count / loop(log, count)
+            loop = bare_kafka_python if client == "kafka-python" else _bare_librdkafka
+            return lambda: count / loop(log, PARTITIONS, count)
 
         def processor(client: Client) -> Callable[[], float]:
             def run() -> float:
@@ -114,45 +110,13 @@ def _figures(
     return found
 
 
-def _fill(log: KafkaLog, sessions: int) -> int:
-    """The usual mix, by partition; how many records that are."""
-    stored = whole_log(Random(7), sessions, 2_700_000)
-    producer = Producer(
-        {"bootstrap.servers": log.servers[0], "linger.ms": 20, "compression.type": "gzip"}
-    )
-    for received_at, key, value in stored:
-        while True:
-            try:
-                place = _PLACEMENT.of(key.decode())
-                producer.produce(log.topic, value, key, place, timestamp=received_at)
-                break
-            except BufferError:
-                producer.poll(0.1)
-    producer.flush()
-    return len(stored)
-
-
-def _bare_kafka_python(log: KafkaLog, count: int) -> float:
-    consumer = KafkaConsumer(bootstrap_servers=list(log.servers), enable_auto_commit=False)
-    consumer.assign([Place(log.topic, partition) for partition in range(PARTITIONS)])
-    consumer.seek_to_beginning()
-    begin = time.perf_counter()
-    while count > 0:
-        polled = consumer.poll(timeout_ms=100, max_records=500)
-        count -= sum(len(records) for records in polled.values())
-        assert time.perf_counter() - begin < _DONE_WITHIN_S, count
-    elapsed_s = time.perf_counter() - begin
-    consumer.close()
-    return elapsed_s
-
-
-def _bare_librdkafka(log: KafkaLog, count: int) -> float:
+def _bare_librdkafka(log: KafkaLog, partitions: int, count: int) -> float:
     consumer = Consumer({"bootstrap.servers": log.servers[0], "group.id": "bare"})
-    consumer.assign([TopicPartition(log.topic, partition, 0) for partition in range(PARTITIONS)])
+    consumer.assign([TopicPartition(log.topic, number, 0) for number in range(partitions)])
     begin = time.perf_counter()
     while count > 0:
         count -= len(consumer.consume(500, 0.1))
-        assert time.perf_counter() - begin < _DONE_WITHIN_S, count
+        assert time.perf_counter() - begin < DONE_WITHIN_S, count
     elapsed_s = time.perf_counter() - begin
     consumer.close()
     return elapsed_s
@@ -166,7 +130,7 @@ def _catch_up(order: Order, count: int) -> Run:
     with worker(_process) as ask, psycopg.connect(url, autocommit=True) as connection:
         pid = ask(order)
         seen: list[tuple[float, int]] = []
-        deadline = time.monotonic() + _DONE_WITHIN_S
+        deadline = time.monotonic() + DONE_WITHIN_S
         while not seen or seen[-1][1] < count:
             assert time.monotonic() < deadline, seen
             row = connection.execute(

@@ -17,7 +17,7 @@ from processor.rebuild import Part, RebuildBounds, Target, batches_of, rebuild_p
 from tests.contract.tables import in_order
 from tests.processor_shell.world import World
 
-_LEFT_OUT = {"projection", "owner", "version", "state", "due_at", "created_at", "position"}
+LEFT_OUT = {"projection", "owner", "version", "state", "due_at", "created_at", "position"}
 _OF_NO_PROJECTION = {live_projection.name, projections.name}
 SMALL = RebuildBounds(
     read_records_max=25,
@@ -35,7 +35,7 @@ def rows_of(engine: Engine, projection: int) -> Rows:
     with engine.connect() as connection:
         return {
             table.name: [
-                {name: value for name, value in row._mapping.items() if name not in _LEFT_OUT}
+                {name: value for name, value in row._mapping.items() if name not in LEFT_OUT}
                 for row in connection.execute(
                     in_order(table).where(table.c.projection == projection)
                 )
@@ -72,6 +72,7 @@ def rebuild(
     from_log: bool = True,
     wanted: frozenset[str] | None = None,
     target: Target | None = None,
+    bounds: RebuildBounds = SMALL,
 ) -> None:
     """Fills a candidate up to where the live projection is."""
     source = EmbeddedSource(world.log_path)
@@ -83,9 +84,9 @@ def rebuild(
         target or target_of(world.engine),
         wanted,
     )
-    read = batches_of(archive, source if from_log else None, 0, SMALL)
+    read = batches_of(archive, source if from_log else None, 0, bounds)
     try:
-        rebuild_part(Projection(world.engine, candidate), read, part, SMALL, lambda *_: None)
+        rebuild_part(Projection(world.engine, candidate), read, part, bounds, lambda *_: None)
     finally:
         source.close()
 

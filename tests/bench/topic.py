@@ -1,0 +1,50 @@
+"""A topic that is full of the usual mix, and the bare loop over it that others are set against."""
+
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from typing import Final
+
+from confluent_kafka import Producer
+from kafka import KafkaConsumer, TopicPartition
+
+from models.kafka_log import KafkaLog
+from models.placement import Placement
+from tests.bench.mix import Stored
+
+# The mix has times of its own, older than Kafka keeps records unless it is told.
+TIMES_OF_THE_MIX: Final = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
+DONE_WITHIN_S: Final = 60.0
+
+
+def fill(log: KafkaLog, placement: Placement, stored: Iterable[Stored]) -> int:
+    """The records by partition; how many that are."""
+    producer = Producer(
+        {"bootstrap.servers": log.servers[0], "linger.ms": 20, "compression.type": "gzip"}
+    )
+    count = 0
+    for received_at, key, value in stored:
+        while True:
+            try:
+                place = placement.of(key.decode())
+                producer.produce(log.topic, value, key, place, timestamp=received_at)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        count += 1
+    producer.flush()
+    return count
+
+
+def bare_kafka_python(log: KafkaLog, partitions: int, count: int) -> float:
+    """The seconds in which kafka-python gives all records to who does nothing with them."""
+    consumer = KafkaConsumer(bootstrap_servers=list(log.servers), enable_auto_commit=False)
+    with closing(consumer):
+        consumer.assign([TopicPartition(log.topic, number) for number in range(partitions)])
+        consumer.seek_to_beginning()
+        begin = time.perf_counter()
+        while count > 0:
+            polled = consumer.poll(timeout_ms=100, max_records=500)
+            count -= sum(len(records) for records in polled.values())
+            assert time.perf_counter() - begin < DONE_WITHIN_S, count
+        return time.perf_counter() - begin
