@@ -116,7 +116,9 @@ def test_a_benchmark_gives_its_figures(bench: str, tmp_path: Path) -> None:
     for figure in figures:
         assert figure["bench"] == bench
         assert figure["samples"]
-        assert all(isfinite(sample) and sample > 0 for sample in figure["samples"]), figure
+        # A moment's work may be too little for a clock: 0 is a figure, less than that is none.
+        assert all(isfinite(sample) and sample >= 0 for sample in figure["samples"]), figure
+    assert any(sample > 0 for figure in figures for sample in figure["samples"])
 
 
 def test_the_mix_is_mostly_pings() -> None:

@@ -1,11 +1,12 @@
 """Several workers in one run (`make test`, pytest-xdist): how many, and which files go first.
 
-A file's tests stay together, in their order. Workers share no server: each starts its own when the
-first of its tests wants one, so that roles, databases and topics never meet. Only for tests.
+A file's tests stay together, in their order, and so do those of a few folders. Workers share no
+server: each starts its own when the first of its tests wants one, so that roles, databases and
+topics never meet. Only for tests.
 """
 
 import os
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -24,6 +25,27 @@ LONGEST_FIRST: Final = tuple(
     """.split()
 )
 """Files that take longest, so that none of them begins when all others are done."""
+
+
+TOGETHER: Final = ("tests/explore/browser",)
+"""Folders whose files have more in common than a second worker would save: a browser, and the
+screenshots of the run."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadfile`, but for `TOGETHER`."""
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - only where there are workers
+
+    made = LoadFileScheduling(config, log)
+    made._split_scope = unit_of
+    return made
+
+
+def unit_of(nodeid: str) -> str:
+    """What goes to one worker, of all that this test is in."""
+    file = nodeid.partition("::")[0]
+    return next((folder for folder in TOGETHER if file.startswith(f"{folder}/")), file)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -233,7 +233,9 @@ def _running(log: list[Stored] | None = None) -> Iterator[tuple[str, Path]]:
         data = Path(name) / "data"
         if log:
             _fill(data / "log.db", log)
-        server = Server(Path(name), ("run", "--data", str(data), "--listen", "127.0.0.1:0"), {})
+        server = Server(
+            Path(name), ("run", "--data", str(data), "--listen", "127.0.0.1:0"), {}, is_warm=False
+        )
         try:
             port = server.wait_for("collector_listening")["port"]
             yield f"http://127.0.0.1:{port}", data

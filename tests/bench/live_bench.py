@@ -5,6 +5,7 @@ What an event costs the processor does not depend on other work on the machine; 
 event is that SQL does not have does. Sessions ping as often as the rate makes it.
 """
 
+import contextlib
 import tempfile
 from array import array
 from collections.abc import Callable, Iterator
@@ -198,7 +199,9 @@ class _Shape:
 
     @contextmanager
     def _processor(self) -> Iterator[psutil.Process]:
-        server = Server(self._directory, ("process", "--data", "data"), self._settings)
+        server = Server(
+            self._directory, ("process", "--data", "data"), self._settings, is_warm=False
+        )
         try:
             server.wait_for("processor_running")
             yield psutil.Process(server.process.pid)
@@ -268,11 +271,14 @@ def _lag_s(fed: Fed, at: float, places: Places) -> float:
 
 
 def _cpu_s(process: psutil.Process) -> float:
-    """CPU time of a process and of those it has started, also of those that have ended."""
+    """CPU time of a process and of all that it has started, those that have ended among them."""
     own = process.cpu_times()
-    times = [own, *(child.cpu_times() for child in process.children(recursive=True))]
-    ended_s: float = own.children_user + own.children_system
-    return ended_s + sum(each.user + each.system for each in times)
+    total = own.user + own.system + own.children_user + own.children_system
+    for each in process.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended since: the parent has its time
+            times = each.cpu_times()
+            total += times.user + times.system
+    return total
 
 
 def _figures(count: int, windows: list[Window], rate: float, *, is_judged: bool) -> list[Figure]:

@@ -52,23 +52,16 @@ class Cli:
         self, *args: str, before: Sequence[str] = (), **settings: str
     ) -> subprocess.CompletedProcess[str]:
         """`before`: words to put in front of the command line (`tests.commands.confined`)."""
-        words = [*before, *arguments(*args)]
         with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-            program: Program
-            if before:
-                env = environment(**settings)
-                program = subprocess.Popen(
-                    words, cwd=self.directory, env=env, stdout=stdout, stderr=stderr
-                )
-            else:
-                program = _started(args, self.directory, settings, stdout, stderr)
+            streams = stdout, stderr
+            program = _started(args, self.directory, settings, streams, before=before)
             try:
                 code = program.wait(PATIENCE_S)
             finally:
                 program.kill()
                 program.wait(PATIENCE_S)
-            said = [_all_of(stdout), _all_of(stderr)]
-        return subprocess.CompletedProcess(words, code, *said)
+            said = [_all_of(stream) for stream in streams]
+        return subprocess.CompletedProcess(args, code, *said)
 
 
 def _all_of(file: IO[bytes]) -> str:
@@ -80,23 +73,36 @@ def _started(
     args: Sequence[str],
     directory: Path,
     settings: Mapping[str, str],
-    stdout: IO[bytes],
-    stderr: IO[bytes],
+    streams: tuple[IO[bytes], IO[bytes]],
+    *,
+    before: Sequence[str] = (),
+    is_warm: bool = True,
 ) -> Program:
     env = environment(**settings)
-    if is_plain(settings):
-        return WARM.start(args, directory, env, stdout.fileno(), stderr.fileno())
-    return subprocess.Popen(arguments(*args), cwd=directory, env=env, stdout=stdout, stderr=stderr)
+    stdout, stderr = (stream.fileno() for stream in streams)
+    if is_warm and not before and is_plain(settings):
+        return WARM.start(args, directory, env, stdout, stderr)
+    words = [*before, *arguments(*args)]
+    return subprocess.Popen(words, cwd=directory, env=env, stdout=stdout, stderr=stderr)
 
 
 class Server:
-    """A running `run`, `collect` or `process`; its log lines as they come."""
+    """A running `run`, `collect` or `process`; its log lines as they come. `is_warm=False`: really
+    started, for who measures it."""
 
-    def __init__(self, directory: Path, args: tuple[str, ...], settings: dict[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        args: tuple[str, ...],
+        settings: dict[str, str],
+        *,
+        is_warm: bool = True,
+    ) -> None:
         reading, writing = os.pipe()
         self._stderr = os.fdopen(reading, encoding="utf-8")
         with os.fdopen(writing, "wb") as stderr, Path(os.devnull).open("wb") as stdout:
-            self.process = _started(args, directory, settings, stdout, stderr)
+            streams = stdout, stderr
+            self.process = _started(args, directory, settings, streams, is_warm=is_warm)
         self.lines: list[str] = []
         self._coming: Queue[str | None] = Queue()
         self._reader = Thread(target=self._read, args=(self._stderr,), daemon=True)

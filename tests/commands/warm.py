@@ -127,6 +127,7 @@ def become(request: int, stdout: int, stderr: int, told: int) -> dict[str, Any]:
     if program:
         for handle in (request, stdout, stderr):
             os.close(handle)
+        os.setpgid(program, program)  # whoever ends it may end all that it has started with it
         with contextlib.suppress(BrokenPipeError):
             os.write(told, b"%d\n" % program)
             os.write(told, b"%d\n" % os.waitpid(program, 0)[1])

@@ -2,10 +2,12 @@
 
 import asyncio
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import psutil
 import pytest
 
 from commands.kafka_clients import kafka_publisher
@@ -15,6 +17,7 @@ from ingest.kafka_publisher import KafkaBounds, KafkaPublisher
 from ingest.publisher import Publisher
 from models.kafka_log import Client, KafkaLog
 from models.placement import PartitionCount, Placement
+from tests.commands.processes import PATIENCE_S
 from tests.contract.publisher_contract import (
     SESSION,
     PublishedLog,
@@ -53,6 +56,11 @@ class Topic:
     def stop_answering(self) -> None:
         self._signal(signal.SIGSTOP)
         self._frozen = True
+        deadline = time.monotonic() + PATIENCE_S
+        # One thread takes the signal and stops the others; until then they go on and answer.
+        while self._process().status() != psutil.STATUS_STOPPED:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
     def answer_again(self) -> None:
         if self._frozen:
@@ -60,9 +68,12 @@ class Topic:
             self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
+        self._process().send_signal(number)
+
+    def _process(self) -> psutil.Process:
         process = self.broker.process()
         assert process is not None
-        process.send_signal(number)
+        return process
 
 
 class KafkaPublisherContract(PublisherContract):

@@ -5,40 +5,23 @@ and not the half second in which Python starts. Its whole process group is kille
 """
 
 import contextlib
-import multiprocessing
 import os
 import signal
-import sys
+import subprocess
 import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from typing import Final
 
+import psutil
 import pytest
+
+from tests.commands.processes import PATIENCE_S, WARM, environment
 
 KILLS: Final = 20
 """Of each command, at least."""
 RUNS_MAX: Final = 200
-PATIENCE_S: Final = 60.0
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(
-    [f"commands.{name}" for name in ("archive", "forget", "projections", "promote", "rebuild")]
-)
-
-
-def _run(directory: Path, arguments: tuple[str, ...], connection: Connection) -> None:
-    from bookended import main  # noqa: PLC0415 - the tests' own process needs no command
-
-    os.setsid()
-    os.chdir(directory)
-    sys.argv = ["bookended", *arguments]
-    said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
-    connection.send("begins")
-    main()
 
 
 class Killer:
@@ -77,22 +60,31 @@ class Killer:
         return (self._directory / "said.txt").read_text()
 
     def _end(self, arguments: tuple[str, ...], before_s: float) -> int:
-        ours, theirs = _context.Pipe()
-        process = _context.Process(target=_run, args=(self._directory, arguments, theirs))
-        process.start()
-        theirs.close()
-        with ours:
-            assert ours.recv() == "begins"
-            began_s = time.monotonic()
-            process.join(before_s)
-            self._last_s = time.monotonic() - began_s
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid or 0, signal.SIGKILL)
-            process.join(PATIENCE_S)
-        code = process.exitcode
-        process.close()
-        assert code is not None
+        said = self._directory / "said.txt"
+        with said.open("wb") as stream:
+            streams = stream.fileno(), stream.fileno()
+            process = WARM.start(arguments, self._directory, environment(), *streams)
+        began_s = time.monotonic()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(before_s)
+        self._last_s = time.monotonic() - began_s
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait(PATIENCE_S)
+        deadline = time.monotonic() + PATIENCE_S
+        while _is_one_left(process.pid):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         return code
+
+
+def _is_one_left(group: int) -> bool:
+    """A worker that waits for the disk outlives its killed parent, and so do its locks."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 def until_killed(killer: Killer, turn: Callable[[], object]) -> None:

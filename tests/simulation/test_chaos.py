@@ -29,7 +29,7 @@ def test_faults_of_all_kinds_lose_and_double_nothing(
     with ended(tmp_path, Chaos(SEED, FAULTS, pause_s=1.5), journal) as end:
         assert end.wrong() == []
         assert end.struck == FAULTS
-        assert end.fates.acknowledged.total() > 1_000
+        assert end.fates.acknowledged.total() > 300
         assert end.fates.doubtful, "the faults did hit requests"
         assert has_noted(journal, "woken", is_taken_over=True), "a stale owner woke up"
         for spoil, _ in SPOILT:

@@ -142,7 +142,7 @@ def test_killed_at_random_moments_it_loses_and_doubles_nothing(tmp_path: Path) -
     report, in_starts = kill_again_and_again(tmp_path, free_port(rng), rng)
     assert KILLS - in_starts >= 10
     assert report.unanswered > 0, "the kills did hit requests"
-    assert report.accepted == report.acknowledged.total() > 1_000
+    assert report.accepted == report.acknowledged.total() > 300
 
     log = log_records(tmp_path / "bookended-data" / "log.db")
     logged = logged_events(log)
