@@ -14,12 +14,13 @@ from commands.common import ENV_PREFIX
 from commands.database import snapshot_of
 from commands.explain_text import show
 from commands.explained import as_json, explained
-from commands.explaining import VIEWS, find_session, read_session
+from commands.explaining import VIEWS, find_session
 from commands.logs import configure
 from commands.options import takes
 from commands.settings import POSITIONAL, Stored
 from commands.storage import touching
 from commands.tables import stdout
+from explore.reading import session_rows
 from models.limits import SESSION_ID_LENGTH
 
 
@@ -61,7 +62,8 @@ def command(settings: Explaining) -> None:
     """
     configure(settings.log_level, settings.log_format)
     with snapshot_of(settings, *VIEWS) as connection:
-        rows = read_session(connection, find_session(connection, settings.session))
+        rows = session_rows(connection, find_session(connection, settings.session))
+    assert rows is not None, "of one moment"
     told = explained(rows)
     if settings.html is not None:
         # Imported only now: what loads every command's settings need not wait for templates.

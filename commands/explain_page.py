@@ -9,18 +9,13 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from commands.explained import (
-    ACTIVITIES,
-    COUNTED,
-    RULES,
     Explanation,
     Run,
     belongings,
     clock,
-    counted,
     facts,
     notes,
     offset_ms,
-    on_screen,
     playheads,
     runs,
     total_lines,
@@ -28,6 +23,7 @@ from commands.explained import (
 from commands.printable import printable
 from models.tables_types import instant_text
 from models.time_line import Stretch
+from models.time_line_words import ACTIVITIES, COUNTED, RULES, counted, on_screen
 
 _FINE_MAX: Final = 150
 """Runs of which each is seen on a phone, however short; of more only the longer ones."""

@@ -11,17 +11,12 @@ from rich.console import Console
 from rich.text import Text
 
 from commands.explained import (
-    ACTIVITIES,
-    COUNTED,
-    RULES,
     Explanation,
     belongings,
     clock,
-    counted,
     facts,
     notes,
     offset_ms,
-    on_screen,
     playheads,
     runs,
     total_lines,
@@ -29,6 +24,7 @@ from commands.explained import (
 from commands.printable import printable
 from models.tables_types import instant_text
 from models.time_line import Stretch
+from models.time_line_words import ACTIVITIES, COUNTED, RULES, counted, on_screen
 
 _LABEL: Final = 12
 _BAR_MIN: Final = 10

@@ -9,40 +9,14 @@ from typing import Any, Final, NamedTuple
 from commands.advice import ADVICE
 from models.tables_types import instant_text
 from models.time_line import Row, SessionRows, Stretch, differences, stretches, totals
+from models.time_line_words import ACTIVITIES, RULES, TOTALS, counted
 
-RULES: Final = "docs/rules.md"
 NAME_LENGTH_MAX: Final = 80
 """Of a name in a sentence; JSON has all of it."""
-ACTIVITIES: Final = {
-    "content": "content",
-    "ad": "ad",
-    "break": "break, no ad",
-    "pause": "pause",
-    "buffer": "buffering",
-    "stall": "stall",
-    "startup": "start-up",
-    "ended": "after the end",
-    "untracked": "untracked",
-}
-"""What was on screen, in words."""
-COUNTED: Final = {
-    "content": "content",
-    "ad": "ad",
-    "none": "neither",
-    "moved": "content, for a bookend is missing",
-}
-"""What it counted as, in words."""
 _TOTALS: Final = {
-    "content_ms": "content",
-    "unbookended_ad_ms": "  of it unbookended ads",
-    "ad_ms": "ads",
-    "ad_gap_ms": "breaks, no ad",
-    "pause_ms": "pause",
-    "buffer_ms": "buffering",
-    "stall_ms": "stalls",
-    "startup_ms": "start-up",
-    "untracked_ms": "untracked",
-    "ended_ms": "after the end",
+    **TOTALS,
+    "unbookended_ad_ms": f"  {TOTALS['unbookended_ad_ms']}",
+    "ended_ms": ACTIVITIES["ended"],
     "all_ms": "all together",
 }
 _ALWAYS: Final = ("content_ms", "unbookended_ad_ms", "ad_ms", "all_ms")
@@ -189,18 +163,6 @@ def runs(line: Sequence[Stretch]) -> list[Run]:
 
 def _look(stretch: Stretch) -> tuple[str, str]:
     return stretch.activity, counted(stretch)
-
-
-def counted(stretch: Stretch) -> str:
-    """What it counted as, apart where a missing bookend made it so: a key of `COUNTED`."""
-    return "moved" if stretch.is_unbookended_ad else stretch.counted_as
-
-
-def on_screen(stretch: Stretch) -> str:
-    """What was on screen, in a word or two."""
-    if stretch.activity == "ad":
-        return f"ad {stretch.ad_number}"
-    return ACTIVITIES[stretch.activity]
 
 
 def belongings(stretch: Stretch) -> list[str]:

@@ -23,9 +23,10 @@ from explore.plots import part_plots, retention_plot, viewers_plot
 from explore.reading import SPANS_SHOWN_MAX, is_empty, reading, session_page, session_rows
 from explore.reports import overview
 from explore.retention import CONTENTS_MAX, PLAYS_MAX, contents_by_plays, retention
-from explore.time_line import ACTIVITIES, COUNTED, counted, missing, picture
+from explore.time_line import missing, picture
 from explore.viewers import viewers
 from models.time_line import Row, SessionRows, differences, stretches, totals
+from models.time_line_words import ACTIVITIES, COUNTED, TOTALS, counted
 
 _AT_A_TIME: Final = 3
 _BUILDS_SHOWN: Final = 10
@@ -44,17 +45,6 @@ SORT_WORDS: Final = {
     "ads": "most ad time",
     "unbookended": "most unbookended ad time",
     "findings": "most findings",
-}
-_TOTALS: Final = {
-    "content_ms": "Content",
-    "unbookended_ad_ms": "of it unbookended ads",
-    "ad_ms": "Ads",
-    "ad_gap_ms": "Breaks, no ad",
-    "pause_ms": "Pause",
-    "buffer_ms": "Buffering",
-    "stall_ms": "Stalls",
-    "startup_ms": "Start-up",
-    "untracked_ms": "Untracked",
 }
 
 
@@ -195,7 +185,7 @@ class Pages:
             "picture": picture(rows, line),
             "missing": missing(whole),
             "counted": counted,
-            "totals": {words: row[name] for name, words in _TOTALS.items()},
+            "totals": {words: row[name] for name, words in TOTALS.items()},
             "unequal": differences(row, sums) if rows.has_all_spans else {},
             "advice": self._explorer.advice,
             "begin": min((stretch.started_at for stretch in line), default=row["started_at"]),

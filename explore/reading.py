@@ -36,14 +36,15 @@ _LISTED: Final = (
     "session_id", "started_at", "last_event_at", "status", "content_id", "content_name", "channel",
     "player_name", "app_version", "content_ms", "ad_ms", "unbookended_ad_ms", "finding_count",
 )  # fmt: skip
-_ORDER: Final = {
+SESSION_VIEWS: Final = {
     "spans": ("span_number",),
     "ad_breaks": ("break_number",),
     "ads": ("ad_number",),
     "chapters": ("chapter_number",),
     "findings": ("first_ts", "code"),
+    "player_states": ("state_number",),
 }
-"""The fields of `SessionRows` after the first: each a view, in this order."""
+"""The fields of `SessionRows` after the first: each a view, and the order of its rows."""
 
 
 class Page(NamedTuple):
@@ -170,7 +171,9 @@ def session_rows(connection: Connection, session_id: str) -> SessionRows | None:
     found = _of_session(connection, "sessions", session_id)
     if not found:
         return None
-    rest = (_of_session(connection, name, session_id, *order) for name, order in _ORDER.items())
+    rest = (
+        _of_session(connection, name, session_id, *order) for name, order in SESSION_VIEWS.items()
+    )
     return SessionRows(found[0], *rest)
 
 

@@ -8,24 +8,8 @@ from typing import Final, NamedTuple
 
 from explore.wording import clock, duration, number
 from models.time_line import Row, SessionRows, Stretch
+from models.time_line_words import ACTIVITIES, COUNTED, counted
 
-ACTIVITIES: Final = {
-    "content": "content",
-    "ad": "ad",
-    "break": "break, no ad",
-    "pause": "pause",
-    "buffer": "buffering",
-    "stall": "stall",
-    "startup": "start-up",
-    "ended": "after the end",
-    "untracked": "untracked",
-}
-COUNTED: Final = {
-    "content": "content",
-    "ad": "ad",
-    "none": "neither",
-    "moved": "content, a bookend is missing",
-}
 _TICKS: Final = 4
 
 
@@ -74,11 +58,6 @@ class Missing(NamedTuple):
     moved_ms: int
     text: str
     number: int
-
-
-def counted(stretch: Stretch) -> str:
-    """What it counted as, apart where a missing bookend made it so: a key of `COUNTED`."""
-    return "moved" if stretch.is_unbookended_ad else stretch.counted_as
 
 
 def picture(rows: SessionRows, line: Sequence[Stretch]) -> Picture | None:

@@ -25,6 +25,7 @@ class SessionRows(NamedTuple):
     ads: Sequence[Row]
     chapters: Sequence[Row]
     findings: Sequence[Row]
+    player_states: Sequence[Row] = ()
 
     @property
     def is_live(self) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.explained import ACTIVITIES, COUNTED
+from models.time_line_words import ACTIVITIES, COUNTED
 from tests.commands.processes import Cli
 from tests.explain.conftest import Explain, MakeWorld
 from tests.explain.hostile import HARMLESS, hostile_events

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from commands.explaining import find_session, read_session
+from commands.explaining import find_session
+from explore.reading import session_rows
 from models.policy import DEFAULT_POLICY, Policy
 from models.records import Event
 from models.time_line import Reason, SessionRows, Stretch, differences, stretches, totals
@@ -25,6 +26,13 @@ AD = {"media.ad.id": "a", "media.ad.length": 5, "media.ad.podPosition": 1}
 AD_BREAK = {"media.ad.podIndex": 1, "media.ad.podSecond": 0}
 
 
+def read_rows(connection: Connection, found: str) -> SessionRows:
+    """Of a session that there is."""
+    rows = session_rows(connection, found)
+    assert rows is not None
+    return rows
+
+
 @pytest.fixture
 def rows_of(tmp_path: Path) -> Iterator[Rows]:
     """What the views have of a session that sent these events."""
@@ -36,7 +44,7 @@ def rows_of(tmp_path: Path) -> Iterator[Rows]:
         made[0].now_ms = events[-1].received_at
         made[0].process()
         with snapshot(made[0].engine) as connection:
-            return read_session(connection, find_session(connection, session_id(1)))
+            return read_rows(connection, find_session(connection, session_id(1)))
 
     yield make
     for world in made:
@@ -197,7 +205,7 @@ def test_whatever_was_sent_is_explained(tmp_path: Path, policy: Policy) -> None:
         world.process()
         with snapshot(world.engine) as connection:
             for found in connection.execute(text("SELECT session_id FROM sessions")).scalars():
-                rows = read_session(connection, found)
+                rows = read_rows(connection, found)
                 line = stretches(rows)
                 assert differences(rows.session, totals(line)) == {}
                 told += len(line)
