@@ -29,7 +29,7 @@ def command(settings: Exploring) -> None:
             f"database {settings.database_name}: there is no such file",
             "Give the right --data or --database, or start with `bookended demo --data DIRECTORY`.",
         )
-    with explorer(settings, settings.explore_token_file) as app:
+    with explorer(settings) as app:
         server = ExplorerServer(app, parse_address(settings.explore_listen))
         url = f"http://{server.address}{PATH}"
         logger.info("explorer_listening", url=url, database=settings.database_name)

@@ -1,14 +1,13 @@
 """The session explorer over its database, and its server when it runs by itself.
 
 Part of the composition root: `run` and `explore` serve what this makes. Imports `explore`, the
-database, advice and the socket of `ingest`.
+database, the log of single sessions, advice and the socket of `ingest`.
 """
 
 import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final, cast
 
 import uvicorn
@@ -18,9 +17,11 @@ from commands.advice import ADVICE
 from commands.database import check_database, database
 from commands.embedded import now_ms
 from commands.errors import Failure
-from commands.settings import Stored
+from commands.session_log import session_log
+from commands.settings import Exploring, Running
 from commands.values import Address, read_password
 from explore.app import App, explorer_app
+from explore.log import SessionLog
 from explore.pages import Explorer
 from ingest.server import bound_socket
 
@@ -32,7 +33,7 @@ _DRAIN_S_MAX: Final = 5
 
 
 @contextmanager
-def explorer(settings: Stored, token_file: Path | None) -> Iterator[App]:
+def explorer(settings: Exploring | Running) -> Iterator[App]:
     """The explorer's app. Its connections to the database only read."""
     with database(settings, read_only=True) as engine:
 
@@ -47,8 +48,12 @@ def explorer(settings: Stored, token_file: Path | None) -> Iterator[App]:
                     raise
             return ""
 
+        def log() -> SessionLog | None:
+            return session_log(settings, settings.explore_archive)
+
+        token_file = settings.explore_token_file
         token = None if token_file is None else read_password(token_file)
-        yield explorer_app(Explorer(engine, unfit, ADVICE, now_ms, token))
+        yield explorer_app(Explorer(engine, unfit, ADVICE, now_ms, token, log))
 
 
 class ExplorerServer:

@@ -34,7 +34,7 @@ def command(settings: Running) -> None:
     with (
         sole_collector(settings),
         sole_processor(settings),
-        explorer(settings, settings.explore_token_file) as pages,
+        explorer(settings) as pages,
     ):
         registry = CollectorRegistry()
         server = collector_server(settings, registry, lambda collector: beside(collector, pages))

@@ -339,12 +339,18 @@ class ProcessingAlone(Processing):
 
 
 class Explorable(Common):
-    """Who may look at the session explorer."""
+    """Who may look at the session explorer, and how far back it looks."""
 
     explore_token_file: Path | None = Field(
         None,
         description="File with the token that people must give to look at the explorer, 16 "
         "characters or more. Default: only people on this machine may look.",
+    )
+
+    explore_archive: Path | None = Field(
+        None,
+        description="Directory that `archive` writes to: the explorer reads a session's events "
+        "there, too, once the log has let go of them.",
     )
 
     @field_validator("explore_token_file")

@@ -24,7 +24,9 @@ from starlette.staticfiles import StaticFiles
 
 from explore import access
 from explore.filters import BadAddressError
-from explore.pages import Explorer, NoSuchSessionError, Pages, UnfitDatabaseError
+from explore.log import LogTroubleError
+from explore.pages import Explorer, UnfitDatabaseError
+from explore.session_pages import NoSuchSessionError, SessionPages
 
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +52,7 @@ _WHAT: Final = {
 
 def explorer_app(explorer: Explorer) -> App:
     """The explorer as an ASGI app: all its paths begin with `/explore`."""
-    pages = Pages(explorer)
+    pages = SessionPages(explorer)
     guard = _Guard(explorer, pages)
     static = StaticFiles(directory=Path(__file__).parent / "static")
     routes = [
@@ -62,6 +64,8 @@ def explorer_app(explorer: Explorer) -> App:
         Route("/explore/findings", pages.findings, methods=["GET"]),
         Route("/explore/retention", pages.retention, methods=["GET"]),
         Route("/explore/session", pages.session, methods=["GET"]),
+        Route("/explore/session/events", pages.events, methods=["GET"]),
+        Route("/explore/session/policy", pages.policy, methods=["GET"]),
         Mount("/explore/static", static, name="static"),
     ]
     handlers: dict[Any, Any] = {
@@ -69,6 +73,7 @@ def explorer_app(explorer: Explorer) -> App:
         BadAddressError: guard.bad_address,
         NoSuchSessionError: guard.no_session,
         UnfitDatabaseError: guard.unfit,
+        LogTroubleError: guard.log_trouble,
         DBAPIError: guard.database_error,
     }
     app = ExceptionMiddleware(Router(routes), handlers)
@@ -93,7 +98,7 @@ async def _to_first(_: Request) -> Response:
 class _Guard:
     """Lets in who may look, and answers what is no page."""
 
-    def __init__(self, explorer: Explorer, pages: Pages) -> None:
+    def __init__(self, explorer: Explorer, pages: SessionPages) -> None:
         self._token = explorer.token
         self._pages = pages
 
@@ -170,11 +175,10 @@ class _Guard:
         return self._pages.message(status, "The address asks for too much", error.reason)
 
     async def no_session(self, _: Request, error: NoSuchSessionError) -> Response:
-        return self._pages.message(
-            HTTPStatus.NOT_FOUND,
-            f"There is no session “{error.session_id[:80]}”",
-            "Check the id. A session is here about a second after its first event.",
-        )
+        return self._pages.no_session(error)
+
+    async def log_trouble(self, _: Request, error: LogTroubleError) -> Response:
+        return self._pages.message(error.status, error.what, error.step)
 
     async def unfit(self, _: Request, error: UnfitDatabaseError) -> Response:
         status = HTTPStatus.SERVICE_UNAVAILABLE

@@ -17,16 +17,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from explore import wording
-from explore.filters import Asked, asked, kept, must_be_text, shown_instant
+from explore.filters import Asked, asked, shown_instant
 from explore.findings import RANKED_MAX, builds, ranked
+from explore.log import SessionLog
 from explore.plots import part_plots, retention_plot, viewers_plot
-from explore.reading import SPANS_SHOWN_MAX, is_empty, reading, session_page, session_rows
+from explore.reading import is_empty, reading, session_page
 from explore.reports import overview
 from explore.retention import CONTENTS_MAX, PLAYS_MAX, contents_by_plays, retention
-from explore.time_line import missing, picture
 from explore.viewers import viewers
-from models.time_line import Row, SessionRows, differences, stretches, totals
-from models.time_line_words import ACTIVITIES, COUNTED, TOTALS, counted
+from models.time_line import Row
+from models.time_line_words import ACTIVITIES, COUNTED
 
 _AT_A_TIME: Final = 3
 _BUILDS_SHOWN: Final = 10
@@ -48,14 +48,6 @@ SORT_WORDS: Final = {
 }
 
 
-class NoSuchSessionError(Exception):
-    """No session has this id."""
-
-    def __init__(self, session_id: str) -> None:
-        super().__init__(session_id)
-        self.session_id = session_id
-
-
 class UnfitDatabaseError(Exception):
     """The database has another schema than this release reads. `reason` ends with what to do."""
 
@@ -70,7 +62,8 @@ class Explorer:
 
     `engine`: for reading alone. `unfit`: why the database cannot be read by this release, empty if
     it can. `advice`: by a finding's code, what the player's developer can do. `token`: what people
-    must know who look; None if only people on this machine may.
+    must know who look; None if only people on this machine may. `log`: where single sessions'
+    events are read, None if no log is given.
     """
 
     engine: Engine
@@ -78,6 +71,7 @@ class Explorer:
     advice: Mapping[str, str]
     now_ms: Callable[[], int]
     token: str | None = None
+    log: Callable[[], SessionLog | None] = lambda: None
 
 
 class Pages:
@@ -161,35 +155,6 @@ class Pages:
             chart=None if drawn is None else retention_plot(drawn), plays_max=PLAYS_MAX,
             contents_max=CONTENTS_MAX, kept=wanted.elsewhere(),
         )  # fmt: skip
-
-    def session(self, request: Request) -> Response:
-        """One session."""
-        session_id = request.query_params.get("id", "")
-        must_be_text("id", session_id)
-        with self._reading() as connection:
-            rows = session_rows(connection, session_id)
-        if rows is None:
-            raise NoSuchSessionError(session_id)
-        return self._page("session.html", kept=kept(request.query_params), **self._told(rows))
-
-    def _told(self, rows: SessionRows) -> dict[str, Any]:
-        whole = stretches(rows)
-        line = whole[:SPANS_SHOWN_MAX]
-        sums = totals(whole)
-        row = rows.session
-        return {
-            "session": row,
-            "rows": rows,
-            "line": line,
-            "all_count": len(whole),
-            "picture": picture(rows, line),
-            "missing": missing(whole),
-            "counted": counted,
-            "totals": {words: row[name] for name, words in TOTALS.items()},
-            "unequal": differences(row, sums) if rows.has_all_spans else {},
-            "advice": self._explorer.advice,
-            "begin": min((stretch.started_at for stretch in line), default=row["started_at"]),
-        }
 
     def login(self, target: str, *, is_wrong: bool) -> Response:
         """The form that asks for the token."""

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, func, or_, select, true
 
 from explore.filters import SORTS, Asked
+from models.limits import SESSION_ID_LENGTH
 from models.time_line import Row, SessionRows
 from models.views import view_table
 
@@ -31,6 +32,8 @@ _PLANNED: Final = {
 _NEAREST_MS: Final = (3_600_000, 24 * 3_600_000, 30 * 24 * 3_600_000)
 SPANS_SHOWN_MAX: Final = 1_000
 """Stretches of one session that a page shows; the rest is read by SQL."""
+LIKE_MAX: Final = 5
+"""Session ids that are named when a beginning fits several."""
 _INSTRUCTIONS_BETWEEN: Final = 20_000
 _LISTED: Final = (
     "session_id", "started_at", "last_event_at", "status", "content_id", "content_name", "channel",
@@ -175,6 +178,18 @@ def session_rows(connection: Connection, session_id: str) -> SessionRows | None:
         _of_session(connection, name, session_id, *order) for name, order in SESSION_VIEWS.items()
     )
     return SessionRows(found[0], *rest)
+
+
+def sessions_like(connection: Connection, text: str) -> list[str]:
+    """Ids that begin with a text, a few of them; none for an empty one."""
+    if not text:
+        return []
+    session_id = view("sessions").c.session_id
+    # The bounds reach the index, whatever order of letters the database has.
+    near = session_id.between(text, text + "z" * SESSION_ID_LENGTH)
+    fits = func.substr(session_id, 1, len(text)) == text
+    query = select(session_id).where(near, fits).order_by(session_id).limit(LIKE_MAX + 1)
+    return [str(found) for found in connection.execute(query).scalars()]
 
 
 def _of_session(connection: Connection, name: str, session_id: str, *order: str) -> list[Row]:

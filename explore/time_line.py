@@ -11,6 +11,8 @@ from models.time_line import Row, SessionRows, Stretch
 from models.time_line_words import ACTIVITIES, COUNTED, counted
 
 _TICKS: Final = 4
+_WIDTH_MIN: Final = 0.3
+"""Percent: a stall of a second in two hours is to be seen and pointed at."""
 
 
 class Bar(NamedTuple):
@@ -33,6 +35,14 @@ class Mark(NamedTuple):
     is_whole: bool
 
 
+class Flag(NamedTuple):
+    """Where a bookend should have been. `number`: the stretch that it is told of at."""
+
+    x: float
+    label: str
+    number: int
+
+
 class Tick(NamedTuple):
     """A place on the axis. `anchor`: the side of the text that stands there."""
 
@@ -47,32 +57,44 @@ class Picture(NamedTuple):
     bars: tuple[Bar, ...]
     breaks: tuple[Mark, ...]
     chapters: tuple[Mark, ...]
+    flags: tuple[Flag, ...]
     ticks: tuple[Tick, ...]
 
 
 class Missing(NamedTuple):
-    """A bookend that never came, and how much ad time it made content. `number`: a stretch."""
+    """A bookend that never came, and how much ad time it made content. `number`: a stretch; `at`:
+    where it should have been, ms since the epoch."""
 
     bookend: str
     where: str
     moved_ms: int
     text: str
     number: int
+    at: int
 
 
 def picture(rows: SessionRows, line: Sequence[Stretch]) -> Picture | None:
     """The picture of a session's stretches; None where no time passed."""
     if not line:
         return None
+    lost = missing(line)
     begin = min(stretch.started_at for stretch in line)
     end = max(stretch.ended_at for stretch in line)
     scale = _Scale(begin, max(1, end - begin))
     return Picture(
         tuple(_bar(stretch, scale) for stretch in line),
-        tuple(_mark(row, scale, end, "break", row["tracked"]) for row in rows.ad_breaks),
+        tuple(_mark(row, scale, end, "break", _is_whole(row, lost)) for row in rows.ad_breaks),
         tuple(_mark(row, scale, end, "chapter", row["completed"]) for row in rows.chapters),
+        tuple(_flag(one, scale) for one in lost),
         tuple(_tick(part, scale) for part in range(_TICKS + 1)),
     )
+
+
+def _is_whole(ad_break: Row, lost: Sequence[Missing]) -> bool:
+    """Whether both bookends came: by policy a break may be tracked without."""
+    return ad_break["tracked"] and f"break {ad_break['break_number']}" not in {
+        one.where for one in lost
+    }
 
 
 class _Scale(NamedTuple):
@@ -93,7 +115,15 @@ def _bar(stretch: Stretch, scale: _Scale) -> Bar:
         f"{number(stretch.playhead_to_s)} s, counted as {COUNTED[kind]}: {stretch.reason.text} "
         f"(rule {stretch.reason.rule})"
     )
-    return Bar(stretch.span_number, x, round(end - x, 3), stretch.activity, kind, label)
+    if end - x < _WIDTH_MIN:  # to the left: what follows is drawn over what it overlaps
+        x = max(0.0, round(end - _WIDTH_MIN, 3))
+    width = round(max(end - x, _WIDTH_MIN), 3)
+    return Bar(stretch.span_number, x, width, stretch.activity, kind, label)
+
+
+def _flag(one: Missing, scale: _Scale) -> Flag:
+    moved = f", {duration(one.moved_ms)} of ads counted as content" if one.moved_ms else ""
+    return Flag(scale.x(one.at), f"{one.bookend} of {one.where} is missing{moved}", one.number)
 
 
 def _mark(row: Row, scale: _Scale, end: int, kind: str, is_whole: bool) -> Mark:
@@ -121,7 +151,10 @@ def missing(line: Sequence[Stretch]) -> list[Missing]:
         is_opening = bookend == "adBreakStart"
         where = f"ad {stretch.ad_number}" if is_opening else f"break {stretch.break_number}"
         moved = stretch.duration_ms if stretch.is_unbookended_ad else 0
-        first = Missing(bookend, where, 0, stretch.reason.text, stretch.span_number)
+        number, at = stretch.span_number, stretch.started_at
+        first = Missing(bookend, where, 0, stretch.reason.text, number, at)
         one = found.get((bookend, where), first)
-        found[bookend, where] = one._replace(moved_ms=one.moved_ms + moved)
+        # An opening one is missing before the ad, a closing one after it.
+        at = one.at if is_opening else stretch.ended_at
+        found[bookend, where] = one._replace(moved_ms=one.moved_ms + moved, at=at)
     return list(found.values())

@@ -37,6 +37,7 @@ MAY_IMPORT: Final = {
 importable by none of them."""
 
 PURE_CORE: Final = (
+    "batch",
     "by_session",
     "child_rows",
     "effects",
@@ -44,6 +45,7 @@ PURE_CORE: Final = (
     "fields",
     "findings",
     "intervals",
+    "judged",
     "order",
     "quality",
     "quiet",
@@ -54,6 +56,7 @@ PURE_CORE: Final = (
     "step",
     "summarize",
     "things",
+    "view_rows",
 )
 """The modules of `processor` that decide figures: same input, same output, on any machine.
 

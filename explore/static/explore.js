@@ -1,16 +1,6 @@
 // What the pages do beyond links and forms; they work without it.
 "use strict";
 
-// A session: what a stretch is, below the picture, while one points at it or has it in focus.
-const detail = document.getElementById("detail");
-if (detail) {
-  for (const link of document.querySelectorAll(".line a[data-stretch]")) {
-    const tell = () => { detail.textContent = link.getAttribute("aria-label"); };
-    link.addEventListener("mouseenter", tell);
-    link.addEventListener("focus", tell);
-  }
-}
-
 // Forms: what is empty stays out of the address, and a range and a time of one's own exclude another.
 for (const form of document.querySelectorAll("form.filters")) {
   form.addEventListener("formdata", ({ formData }) => {

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from commands.advice import ADVICE
 from explore.app import explorer_app
+from explore.log import SessionLog
 from explore.pages import Explorer
 from ingest.server import bound_socket
 from processor.database import open_database
@@ -24,7 +25,7 @@ from tests.reports.rows import at
 
 NOW: Final = at("12:00")
 _PATIENCE_S: Final = 120
-_EMPTY: Final = frozenset(("meta", "link", "input", "rect"))
+_EMPTY: Final = frozenset(("meta", "link", "input", "rect", "line", "circle", "br"))
 
 
 class Element(NamedTuple):
@@ -137,15 +138,23 @@ class Site:
     def sessions(self, **query: str) -> Answer:
         return self.ask(f"/explore/sessions?{urlencode(query)}")
 
-    def session(self, session_id: str) -> Answer:
-        return self.ask(f"/explore/session?{urlencode({'id': session_id})}")
+    def session(self, session_id: str, page: str = "", **query: str) -> Answer:
+        """`page`: `events` or `policy`, a look into the log."""
+        address = "/explore/session" + (f"/{page}" if page else "")
+        return self.ask(f"{address}?{urlencode({'id': session_id, **query})}")
 
 
 @contextmanager
-def serving(engine: Engine, *, token: str | None = None, unfit: str = "") -> Iterator[Site]:
+def serving(
+    engine: Engine,
+    *,
+    token: str | None = None,
+    unfit: str = "",
+    log: SessionLog | None = None,
+) -> Iterator[Site]:
     """The explorer over connections of its own to `engine`'s database, at `NOW`."""
     reader = open_database(engine.url.render_as_string(hide_password=False), read_only=True)
-    explorer = Explorer(reader, lambda: unfit, ADVICE, lambda: NOW, token)
+    explorer = Explorer(reader, lambda: unfit, ADVICE, lambda: NOW, token, lambda: log)
     config = uvicorn.Config(
         cast(Any, explorer_app(explorer)), lifespan="off", log_config=None, ws="none"
     )

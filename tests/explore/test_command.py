@@ -1,6 +1,7 @@
 """`bookended explore`, and the same pages under `/explore` of `bookended run`."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -8,8 +9,9 @@ from typing import Final
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.commands.http import request, start
+from tests.commands.http import Answer, request, start
 from tests.commands.processes import Cli, Server
+from tests.documents import read
 
 TOKEN: Final = "0123456789abcdef-only-for-tests"
 
@@ -56,6 +58,40 @@ def test_a_user_who_may_read_the_views_alone(
     answer = request(f"{pages}/sessions")
     assert answer.status == 200, answer.body
     assert b"No session yet" in answer.body
+
+
+def test_the_log_is_looked_into_by_a_user_who_may_know_the_rules(
+    begin: Callable[..., Server], postgres_url: str
+) -> None:
+    """The right to read the views alone is not enough; docs/operations.md says what is."""
+    running = begin("run", "--listen", "127.0.0.1:0", BOOKENDED_DATABASE=postgres_url)
+    url = f"http://127.0.0.1:{running.wait_for('collector_listening')['port']}"
+    session_id = request(f"{url}/api/v1/sessions", start()).location.rpartition("/")[2]
+    reader = f"{postgres_url}?options=-crole%3Dbookended_reader"
+    alone = begin("explore", "--explore-listen", "127.0.0.1:0", BOOKENDED_DATABASE=reader)
+    page = f"{alone.wait_for('explorer_listening')['url']}/session"
+    deadline = time.monotonic() + 30
+    while request(f"{page}?id={session_id}").status == 404 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    answers: list[Answer] = []
+    (grant,) = [
+        block
+        for block in read("docs/operations.md").code_blocks("sql")
+        if "forgotten_sessions" in block
+    ]
+    grant = grant.replace("bookended_explorer", "bookended_reader")
+    engine = create_engine(postgres_url)
+    for statement in (grant, grant.replace("GRANT", "REVOKE").replace(" TO ", " FROM ")):
+        answers.append(request(f"{page}/events?id={session_id}"))
+        with engine.begin() as connection:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    refused, answer = answers
+    assert refused.status == 503
+    assert b"GRANT SELECT ON" in refused.body
+    assert answer.status == 200, answer.body
+    assert b"sessionStart" in answer.body
+    assert request(f"{page}/policy?id={session_id}").status == 503
 
 
 def test_a_database_of_an_older_release(begin: Callable[..., Server], postgres_url: str) -> None:

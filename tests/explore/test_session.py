@@ -1,9 +1,12 @@
 """A session's page: its time line, what a missing bookend moved, findings, and hostile names."""
 
+import re
 from typing import Any, Final
 
 from sqlalchemy import Engine, text
 
+from models.rule_texts import RULE_TEXTS
+from tests.documents import read
 from tests.explore.served import Site
 from tests.reports.rows import Rows, at
 
@@ -56,6 +59,10 @@ def test_a_missing_bookend_stands_out_with_what_it_moved(rows: Rows, site: Site)
     )
     assert page.figures[0] == 15_000
     assert [mark.classes[1] for mark in page.all("rect", "mark")] == ["whole", "broken"]
+    (flag,) = page.all("g", "flag")
+    assert "adBreakComplete of break 2 is missing, 15 s of ads" in flag.attributes["aria-label"]
+    (line,) = [line for line in page.all("line") if line.attributes["x1"] == "83.333%"]
+    assert line.attributes["x2"] == "83.333%"  # where the last ad ended
 
 
 def test_a_stretch_tells_all_of_itself_to_a_keyboard(rows: Rows, site: Site) -> None:
@@ -72,6 +79,51 @@ def test_a_stretch_tells_all_of_itself_to_a_keyboard(rows: Rows, site: Site) -> 
 def test_findings_come_with_advice(rows: Rows, site: Site) -> None:
     two_breaks(rows)
     assert "Send adBreakComplete after the last ad" in site.session("s1").text
+
+
+def test_the_rules_that_decided_stand_on_the_page(rows: Rows, site: Site) -> None:
+    two_breaks(rows)
+    page = site.session("s1")
+    linked = {a.attributes["href"] for a in page.all("a") if a.text.startswith("rule ")}
+    there = {f"#{dt.attributes['id']}" for dt in page.all("dt") if "id" in dt.attributes}
+    assert linked == there
+    assert "#rule-no-closing" in linked
+    assert "that break is void" in page.text
+
+
+def test_rules_have_the_words_of_the_document() -> None:
+    document = read("docs/rules.md")
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", document.text)
+    plain = re.sub(r" \(lines? [\d, and]+\)", "", re.sub(r"[`*]|<a id=.*?></a>", "", plain))
+    for anchor, words in RULE_TEXTS.items():
+        assert anchor in document.anchors
+        first, _, rest = words.partition(": ")
+        told = rest if anchor.startswith("policy-") else words
+        assert told in " ".join(plain.split()), first
+
+
+def test_player_states_have_their_totals(rows: Rows, site: Site) -> None:
+    two_breaks(rows)
+    rows.player_state("s1", 1, "fullscreen", count=2, total_ms=61_000)
+    told = site.session("s1").all("dl", "totals")[0].text
+    assert "player state fullscreen, 2 ×1 min 01 s" in told
+
+
+def test_without_a_log_the_page_says_how_to_give_one(rows: Rows, site: Site) -> None:
+    two_breaks(rows)
+    assert site.session("s1").text.count("The explorer was given no log.") == 2
+    for page in ("events", "policy"):
+        answer = site.session("s1", page)
+        assert answer.status == 503
+        assert "--log" in answer.text
+        assert site.session("s2", page).status == 404
+
+
+def test_a_live_session_says_how_old_it_is(rows: Rows, site: Site) -> None:
+    rows.session("s1", "10:00", live=True)
+    page = site.session("s1")
+    assert "As of 2026-03-01 12:00:00" in page.text
+    assert page.all("div")[0].attributes["data-live"] == "yes"
 
 
 def test_a_session_in_which_no_time_passed(rows: Rows, site: Site) -> None:
@@ -92,7 +144,7 @@ def test_hostile_names_stay_text(rows: Rows, site: Site) -> None:
     for page in (site.sessions(), site.session(HOSTILE)):
         assert page.status == 200
         scripts = page.all("script")
-        assert [script.attributes["src"] for script in scripts] == ["/explore/static/explore.js"]
+        assert all(script.attributes["src"].startswith("/explore/static/") for script in scripts)
         assert all("onload" not in svg.attributes for svg in page.all("svg"))
         assert "<script>alert" not in page.text
         assert "&lt;script&gt;alert(1)" in page.text
@@ -104,4 +156,10 @@ def test_an_unknown_session(rows: Rows, site: Site) -> None:
     assert page.status == 404
     assert "There is no session “<b>none</b>”" in page.all("h1")[0].text
     assert site.session("").status == 404
+    rows.session("<b>none</b>1", "10:00")
+    page = site.session("<b>none</b>")
+    assert page.status == 404
+    assert "/explore/session?id=%3Cb%3Enone%3C/b%3E1" in [
+        a.attributes["href"] for a in page.all("a", "id")
+    ]
     assert site.session("a\0").status == 400

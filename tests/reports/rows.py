@@ -14,6 +14,7 @@ from models.tables import (
     ad_break_rows,
     ad_rows,
     finding_rows,
+    player_state_rows,
     session_starts,
     sessions_closed,
     sessions_live,
@@ -71,6 +72,10 @@ class Rows:
     def finding(self, session_id: str, code: str, count: int = 1) -> None:
         row = {"code": code, "count": count, "first_ts": at("00:00"), "detail": code}
         self._write(finding_rows, session_id, row)
+
+    def player_state(self, session_id: str, number: int, name: str, **more: Any) -> None:
+        row = {"state_number": number, "name": name, **more}
+        self._write(player_state_rows, session_id, row)
 
     def _write(self, table: Table, session_id: str, row: dict[str, Any]) -> None:
         with self._engine.begin() as connection:

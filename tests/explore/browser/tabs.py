@@ -17,7 +17,8 @@ PHONE: Final = (390, 844)
 _GRAVE: Final = ("serious", "critical")
 _LEFT: Final = "net::ERR_ABORTED"  # the page was left before its icon had come
 _FOCUSED: Final = "document.activeElement"
-_STOPS: Final = "a[href], button, input:not([type=hidden]), select, summary, [tabindex='0']"
+_LINK: Final = "a[href]:not([tabindex='-1'])"  # of a time line all but one are for the arrow keys
+_STOPS: Final = f"{_LINK}, button, input:not([type=hidden]), select, summary, [tabindex='0']"
 _TOLD: Final = """e => `${e.localName} ${
     e.getAttribute('name') ?? e.getAttribute('href') ?? e.getAttribute('aria-label') ?? ''}`.trim()
 """

@@ -196,7 +196,12 @@ def test_a_stretch_tells_of_itself_under_the_pointer(filled: Filled, open_tab: O
     bar.hover()
     told = stretch.get_attribute("aria-label") or ""
     assert re.search(r"\d:\d\d to \d+:\d\d, .* playhead .* counted as .* \(rule ", told)
-    expect(tab.page.locator("#detail")).to_have_text(told)
+    row = tab.page.locator("table.stretches tbody tr").nth(1)
+    detail = tab.page.locator("#detail")
+    expect(detail.locator("dd")).to_have_text(row.locator("th, td").all_text_contents())
+    names = ["No.", "From", "To", "Length", "On screen", "Counted as", "Playhead", "Why"]
+    expect(detail.locator("dt")).to_have_text(names)
+    expect(detail.get_by_role("link", name="rule ")).to_be_visible()
     bar.click()
     target = (stretch.get_attribute("href") or "").removeprefix("#")
     expect(tab.page.locator(f"[id='{target}']")).to_be_in_viewport()
