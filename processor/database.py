@@ -9,7 +9,6 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -40,7 +39,7 @@ _WRITER_PRAGMAS: Final = (
 _WAL_RETRY_S: Final = 0.02
 _BEGIN: Final = "sqlite_begin"
 
-json_text: Final = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+json_text: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 """A JSON value as a column holds it."""
 
 

@@ -28,7 +28,7 @@ from tests.simulation.verdict import verdict
 
 COLLECTORS: Final = 2
 PROCESSORS: Final = 3
-_CAUGHT_UP_WITHIN_S: Final = 120.0
+_CAUGHT_UP_WITHIN_S: Final = 300.0
 _LOOKED_EVERY_S: Final = 0.2
 _SPEED: Final = 80.0
 

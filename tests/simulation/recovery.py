@@ -31,7 +31,7 @@ PINGS_A_SECOND: Final = 500
 RESTARTS: Final = 7
 _ROUNDS: Final = 3
 _LOOKED_EVERY_S: Final = 0.01
-_PATIENCE_S: Final = 120.0
+_PATIENCE_S: Final = 300.0
 
 
 class Times(NamedTuple):
