@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from sqlalchemy import text, update
 
 from models.policy import FOLD_VERSION
 from models.tables import progress, projections
+from processor.claim import Claim
 from processor.memory import JUDGED_RECORDS, BadPartitionError
+from processor.projection import Projection
 from processor.runner import Runner, RunnerSettings
 from processor.source import BeyondLogError, LogAwayError, OtherLogError
+from processor.sql_rows import PartitionBatch
 from tests.contract.tables import everything, live_ids, place
 from tests.processor_shell.world import SMALL, World, event, session_id
 
@@ -174,6 +178,45 @@ def test_it_is_ready_only_while_it_works(world: World) -> None:
     assert all(seen)
     assert not runner.is_ready
     assert sample(world, "running") == 0
+
+
+def test_a_claimed_partition_is_written_as_soon_as_there_is_anything(world: World) -> None:
+    """Its readers have waited since its last owner went: not for an interval more."""
+    world.settings = replace(SMALL, checkpoint_interval_s=1e6)
+    places = []
+
+    def meddle(polls: int) -> None:
+        if polls in (3, 5):  # the first round of all has been, with nothing to write
+            world.append_events(polls, event("play", polls))
+        if polls in (5, 7):
+            places.append(place(world.engine)[0])
+
+    world.process(meddle)
+    assert places == [2, 2]
+
+
+def test_checkpoints_begin_an_interval_apart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long one takes, as long as that is not most of the interval."""
+    world.settings = replace(SMALL, checkpoint_interval_s=1.0, checkpoint_events_max=1_000)
+    begun: list[float] = []
+    write = Projection.checkpoint
+
+    def take_time(projection: Projection, topic: str, batches: list[PartitionBatch]) -> list[Claim]:
+        begun.append(world.steady_s)
+        world.steady_s += 0.4 if len(begun) < 6 else 0.9
+        return write(projection, topic, batches)
+
+    def meddle(polls: int) -> None:
+        world.steady_s += 0.05
+        if len(begun) < 10:
+            world.append_events(polls, event("play", polls))
+
+    monkeypatch.setattr(world, "steady", lambda: world.steady_s)
+    monkeypatch.setattr(Projection, "checkpoint", take_time)
+    world.process(meddle)
+    apart_s = [later - earlier for earlier, later in pairwise(begun[1:10])]
+    assert all(1.0 <= apart < 1.15 for apart in apart_s[:4]), apart_s
+    assert all(1.4 <= apart < 1.55 for apart in apart_s[4:]), apart_s
 
 
 def test_stopping_writes_what_was_folded(world: World) -> None:
