@@ -1,5 +1,6 @@
 """One Chromium for all of these tests, and the explorer on a database filled once a kind."""
 
+import glob
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -34,8 +35,6 @@ def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
     if path is None:
         pytest.fail(chromium.WHAT_TO_DO)
     SHOTS.mkdir(exist_ok=True)
-    for old in SHOTS.glob("*.png"):
-        old.unlink()
     say(pytestconfig, f"Screenshots of the explorer: {SHOTS.relative_to(pytestconfig.rootpath)}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path)
@@ -79,6 +78,9 @@ def open_tab(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open]
     that failed leaves pictures of its tabs."""
     tabs: list[Tab] = []
     failed_before = request.session.testsfailed
+    name = f"failed-{request.node.name.replace('/', '_')}"
+    for old in SHOTS.glob(f"{glob.escape(name)}-*.png"):  # of a run before
+        old.unlink()
     with ExitStack() as stack:
 
         def begin(site: Site, size: tuple[int, int] = WIDE, **more: Any) -> Tab:
@@ -92,5 +94,5 @@ def open_tab(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open]
         yield begin
         if request.session.testsfailed > failed_before:
             for number, tab in enumerate(tabs):
-                tab.shot(f"failed-{request.node.name}-{number}")
+                tab.shot(f"{name}-{number}")
     assert [complaint for tab in tabs for complaint in tab.complaints] == []

@@ -78,6 +78,25 @@ def test_overview_by_hour(filled: Filled, open_tab: Open) -> None:
     assert {name: n for name, n in shown.items() if n != "0"} == wanted
 
 
+def test_viewers_and_players_of_the_overview(filled: Filled, open_tab: Open) -> None:
+    tab = open_tab(filled.site)
+    tab.open("/overview")
+    figures_of(tab, "Viewers")
+    columns = [tab.cells("Figures: Viewers", column) for column in range(2)]
+    shown = {at: count for at, count in zip(*columns, strict=True) if count != "0"}
+    assert len(shown) > 10
+    query = """SELECT count(*) FROM spans WHERE started_at <= :at AND ended_at > :at
+        AND activity NOT IN ('pause', 'ended', 'untracked')"""
+    for at in [*shown][::10]:
+        (count,) = ask_one(filled.engine, query, at=f"{at}:00.000")
+        assert shown[at] == f"{count:,}"
+    query = """SELECT sum(unbookended_ad_ms), count(*) FROM sessions
+        WHERE started_at >= :since AND finding_count > 0
+        GROUP BY player_name, app_version ORDER BY 1 DESC, 2 DESC"""
+    wanted = [float(n) for row in ask(filled.engine, query, since=DAY_AGO) for n in row]
+    assert exact(tab.table("Players and app versions").locator("data")) == wanted
+
+
 def test_a_chart_tells_what_its_table_says(sqlite_filled: Filled, open_tab: Open) -> None:
     tab = open_tab(sqlite_filled.site)
     tab.open("/overview")
