@@ -174,8 +174,8 @@ class PartitionMemory:
 
     def accept_gap(self, start_offset: int, now_ms: int) -> Gap:
         """Goes on at `start_offset`. Every live session may have lost events: it gets a finding,
-        in the checkpoint that writes down the gap."""
-        ids = list(self._stored)
+        in the checkpoint that writes down the gap. Nothing may have changed since the last one."""
+        ids = [*self._stored, *self._states]
         gap = Gap(self.next_offset, start_offset - 1, len(ids), self.tick, now_ms)
         for session_id in ids:
             self._wake(session_id)
