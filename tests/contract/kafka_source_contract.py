@@ -72,7 +72,7 @@ class Topic:
 
     def close(self) -> None:
         for topic in (self, *self.others):
-            topic._producer.close(timeout=PATIENCE_S)
+            topic._producer.close()
             for source in topic.opened:
                 source.close()
 
