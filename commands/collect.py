@@ -24,5 +24,5 @@ def command(settings: Collecting) -> None:
         server = collector_server(settings, CollectorRegistry())
         bound = server.bind()
         prepare_log_of(settings)
-        banner(url_of(settings, bound), settings.data)
+        banner(url_of(settings, bound), settings.path_prefix, settings.data)
         server.run(handle_signals=True)

@@ -70,10 +70,11 @@ def session_id_keys(settings: Collecting) -> tuple[bytes, ...]:
 
 
 def url_of(settings: Collecting, bound: tuple[str, int]) -> str:
-    """Where a browser or player on this machine reaches the collector."""
+    """Where a program on this machine reaches what is served, without the path prefix: health and
+    metrics have none."""
     host, port = bound
     shown = f"[{host}]" if ":" in host else host
-    return f"{'https' if settings.tls_cert else 'http'}://{shown}:{port}{settings.path_prefix}"
+    return f"{'https' if settings.tls_cert else 'http'}://{shown}:{port}"
 
 
 def _version() -> str:

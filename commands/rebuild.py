@@ -38,9 +38,18 @@ from commands.tables import program, stderr, stdout
 from models.policy import Policy
 from processor.archive import ArchiveOfOtherLogError, PartitionArchive, read_archive
 from processor.database import reading
+from processor.log_gaps import (
+    AcceptedGap,
+    Range,
+    UnacceptedGapError,
+    accepted_gaps,
+    archived_gaps,
+    gaps_to_cross,
+    readable,
+)
 from processor.projection import Projection, find_live_projection
 from processor.projections import Place, create_candidate, places, read_policy
-from processor.rebuild import TICK_DELAY_MS, LogStartGoneError, Part, Target
+from processor.rebuild import LogStartGoneError, Part, Target
 from processor.session_places import Wanted, find_sessions
 from processor.source import Source
 
@@ -84,21 +93,19 @@ class Rebuilding(Stored, Ruling):
     )
 
 
-class Ends(NamedTuple):
-    """Where a partition of the log begins and ends now."""
-
-    start_offset: int
-    end_offset: int
-
-
 class Plan(NamedTuple):
-    """What there is to read: `log` is its name and id; with `first_offset` it began."""
+    """What there is to read: `log` is its name and id; with `first_offset` it began. `ends`: where
+    each partition begins and ends now, of the log, or of the archive alone."""
 
     log: tuple[str, str]
     topic: str
     first_offset: int
-    ends: dict[int, Ends]
+    ends: dict[int, Range]
     archives: dict[int, PartitionArchive]
+    reads_log: bool = True
+
+    def log_range(self, partition: int) -> Range | None:
+        return self.ends[partition] if self.reads_log else None
 
 
 @takes(Rebuilding)
@@ -142,8 +149,9 @@ def _plan(settings: Rebuilding) -> Plan:
             (f"archive {settings.archive}", archives[0].log_id),
             archives[0].topic,
             1,  # the first offset of an embedded log; Kafka's is 0
-            {it.partition: Ends(it.start_offset, it.next_offset or 0) for it in archives},
+            {it.partition: Range(it.start_offset, it.next_offset or 0) for it in archives},
             {it.partition: it for it in archives},
+            reads_log=False,
         )
     with ExitStack() as stack:
         source = open_reader(settings, stack)
@@ -159,8 +167,8 @@ def _plan(settings: Rebuilding) -> Plan:
         )
 
 
-def _ends(source: Source, partition: int) -> Ends:
-    return Ends(source.start_offset(partition), source.end_offset(partition))
+def _ends(source: Source, partition: int) -> Range:
+    return Range(source.start_offset(partition), source.end_offset(partition))
 
 
 # --- the candidate ------------------------------------------------------------------------------
@@ -244,44 +252,55 @@ def _parts(
     """Errors: `LogStartGoneError`."""
     with reading(engine) as connection:
         live_places, known = places(connection, live), places(connection, candidate)
+        accepted = accepted_gaps(connection, live)
     parts = []
     for number, ends in sorted(plan.ends.items()):
-        archive = plan.archives.get(number)
-        start = _start(number, ends, archive)
-        target = _target(live_places.get(number), ends, archive)
+        target = _target(live_places.get(number), ends, plan.archives.get(number))
         if wanted is None:
-            if start > max(plan.first_offset, _reached(known.get(number))):
-                raise LogStartGoneError(number, start, archive.next_offset if archive else None)
-            parts.append(Part(number, plan.log, plan.topic, start, target))
+            start = _start(plan, number, known.get(number))
+            part = Part(number, plan.log, plan.topic, start, target)
         elif number in wanted:
             ids, first_offset, next_offset = wanted[number]
-            if first_offset < start:
-                raise LogStartGoneError(number, start, archive.next_offset if archive else None)
             target = Target(min(target.next_offset, next_offset), target.tick)
-            parts.append(Part(number, plan.log, plan.topic, first_offset, target, ids))
+            part = Part(number, plan.log, plan.topic, first_offset, target, ids)
+        else:
+            continue
+        gaps = _gaps(plan, part, accepted.get(number, []))
+        parts.append(part._replace(gaps=gaps, begun_at=now_ms()))
     return parts
 
 
-def _reached(known: Place | None) -> int:
-    return known.next_offset if known is not None else 0
+def _start(plan: Plan, number: int, known: Place | None) -> int:
+    """Where the candidate is, or where the log began."""
+    if known is not None:
+        return known.next_offset
+    present = readable(plan.archives.get(number), plan.log_range(number))
+    return min([plan.first_offset, *(there.start for there in present)])
 
 
-def _start(number: int, ends: Ends, archive: PartitionArchive | None) -> int:
-    """Where what there is to read begins: in the archive, if the log goes on from there."""
-    archived_to = archive.next_offset if archive is not None else None
-    if archive is None or archived_to is None or archived_to < ends.start_offset:
-        return ends.start_offset
-    return min(archive.start_offset, ends.start_offset)
+def _gaps(plan: Plan, part: Part, accepted: list[AcceptedGap]) -> tuple[AcceptedGap, ...]:
+    """Errors: `LogStartGoneError`."""
+    archive = plan.archives.get(part.partition)
+    archived = [] if archive is None else archived_gaps(archive)
+    whole = Range(part.start_offset, part.target.next_offset)
+    present = readable(archive, plan.log_range(part.partition))
+    try:
+        gaps = gaps_to_cross(whole, present, (accepted, archived))
+    except UnacceptedGapError as error:
+        archived_to = None if archive is None else archive.next_offset
+        first, last = error.gap.start, error.gap.end - 1
+        raise LogStartGoneError(part.partition, first, last, archived_to) from error
+    for gap in gaps:
+        _say(
+            f"Records {gap.first_offset} to {gap.last_offset} of partition {part.partition} are "
+            "gone, which was accepted: sessions that were live then get the finding log_gap"
+        )
+    return tuple(gaps)
 
 
-def _target(live: Place | None, ends: Ends, archive: PartitionArchive | None) -> Target:
+def _target(live: Place | None, ends: Range, archive: PartitionArchive | None) -> Target:
     """Where the live projection is, but never beyond what there is to read."""
-    archived_to = (archive.next_offset or 0) if archive is not None else 0
-    end = max(ends.end_offset, archived_to)
-    if live is None and archive is not None and archived_to == end:
-        # Nobody has read so far: all that is known of the time is in the archive.
-        last = max((entry.last_received_at for entry in archive.entries), default=0)
-        return Target(end, last - TICK_DELAY_MS)
+    end = max(ends.end, (archive.next_offset or 0) if archive is not None else 0)
     if live is None:
         return Target(end, None)
     if live.next_offset > end:

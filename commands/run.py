@@ -44,7 +44,7 @@ def command(settings: Running) -> None:
         processor.start()
         try:
             url = url_of(settings, bound)
-            banner(url, settings.data, explorer=url.removesuffix(settings.path_prefix) + PATH)
+            banner(url, settings.path_prefix, settings.data, explorer=url + PATH)
             server.run(handle_signals=True)
         finally:
             processor.stop()

@@ -70,20 +70,20 @@ def clock(duration_ms: int | None) -> str:
     return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
 
 
-def banner(url: str, data: Path, **more: str) -> None:
-    """What somebody who started a server at a terminal wants to know; nothing into a pipe. `more`:
-    names, and what is told of them."""
+def banner(url: str, path_prefix: str, data: Path, **more: str) -> None:
+    """What somebody who started a server at a terminal wants to know; nothing into a pipe.
+    `path_prefix`: of the collector's API alone; `more`: names, and what is told of them."""
     console = stdout()
     if not console.is_terminal:
         return
     console.print(
         facts(
             {
-                "collector": f"{url}/api/v1/sessions",
+                "collector": f"{url}{path_prefix}/api/v1/sessions",
                 **more,
                 "data": str(data),
                 "health": f"{url}/readyz, {url}/metrics",
-                "try": f"{program()} simulate --url {url}",
+                "try": f"{program()} simulate --url {url}{path_prefix}",
                 "stop": "Ctrl-C",
             }
         )

@@ -103,6 +103,12 @@ class PartitionMemory:
         """Sessions in memory that are not closed for good (or not yet written as such)."""
         return len(self._states) + len(self._stored) - len(self._closed)
 
+    @property
+    def finished_count(self) -> int:
+        """Sessions that are closed for good and leave the memory with the next checkpoint."""
+        states = self._states
+        return sum(states[session_id].is_closed() for session_id in self._changed)
+
     def unknown(self, session_ids: Iterable[str]) -> list[str]:
         """Those of the ids that memory does not hold: new sessions, or closed ones in SQL."""
         states, stored = self._states, self._stored
@@ -168,8 +174,8 @@ class PartitionMemory:
 
     def accept_gap(self, start_offset: int, now_ms: int) -> Gap:
         """Goes on at `start_offset`. Every live session may have lost events: it gets a finding,
-        in the checkpoint that writes down the gap."""
-        ids = list(self._stored)
+        in the checkpoint that writes down the gap. Nothing may have changed since the last one."""
+        ids = [*self._stored, *self._states]
         gap = Gap(self.next_offset, start_offset - 1, len(ids), self.tick, now_ms)
         for session_id in ids:
             self._wake(session_id)
@@ -206,11 +212,6 @@ class PartitionMemory:
         self._dirty = self._dirty or bool(closed)
         self.tick = reached
         return reached == until
-
-    def tick_changed(self, until: int) -> None:
-        """Ticks what changed since the last checkpoint, so that what is over is written once, as
-        closed for good. The others are left to `tick_to`, behind the checkpoint."""
-        tick(self._states, self._changed, until, self._rules.policy)
 
     def batch(self) -> PartitionBatch:
         """All that changed, for one checkpoint. States are settled: if it is not written, all of

@@ -14,13 +14,11 @@ from typing import Final, NamedTuple
 from processor.archive import PartitionArchive
 from processor.archive_reader import read_by_session
 from processor.by_session import Stretch, by_session
+from processor.log_gaps import TICK_DELAY_MS, AcceptedGap
 from processor.memory import PartitionMemory
 from processor.projection import Projection
 from processor.source import Source
 from processor.step import DeadLetter, decode_records
-
-TICK_DELAY_MS: Final = 60_000
-"""A tick on the way lies so far behind the last arrival, as the live loop's does."""
 
 _POLL_TIMEOUT_S: Final = 1.0
 
@@ -29,15 +27,14 @@ _POLL_TIMEOUT_S: Final = 1.0
 class RebuildBounds:
     """How much is read, written and closed in one go.
 
-    A checkpoint writes every session that is live. So it comes when the memory has twice the
-    sessions that the last one left in it, and `sessions_min` more, for by then as many are over;
-    and before there is too much to do anew after a kill: half a minute's work.
+    A checkpoint writes every session that is live, so it comes when as many are finished, and
+    before there is too much to do anew after a kill: half a minute's work.
     """
 
     read_records_max: int = 5_000
     archive_records_min: int = 50_000
     checkpoint_events_max: int = 3_000_000
-    sessions_min: int = 3_000
+    finished_sessions_min: int = 5_000
     tick_sessions_max: int = 5_000
 
 
@@ -50,7 +47,8 @@ class Target(NamedTuple):
 
 class Part(NamedTuple):
     """One partition to rebuild. `start_offset`: where its records begin in archive and log;
-    `wanted`: the only sessions to fold, None for all."""
+    `wanted`: the only sessions to fold, None for all; `gaps`: where records are gone, in order;
+    `begun_at`: when the rebuild was begun (ms)."""
 
     partition: int
     log: tuple[str, str]
@@ -58,6 +56,8 @@ class Part(NamedTuple):
     start_offset: int
     target: Target
     wanted: frozenset[str] | None = None
+    gaps: tuple[AcceptedGap, ...] = ()
+    begun_at: int = 0
 
 
 class UndecodableInRebuildError(Exception):
@@ -77,20 +77,24 @@ class UndecodableInRebuildError(Exception):
 
 
 class LogStartGoneError(Exception):
-    """The log's first records are gone, and no archive has them."""
+    """Records are gone from the log, no archive has them, and nobody has accepted that."""
 
-    def __init__(self, partition: int, start_offset: int, archived_to: int | None) -> None:
-        super().__init__(partition, start_offset, archived_to)
+    def __init__(
+        self, partition: int, first_offset: int, last_offset: int, archived_to: int | None
+    ) -> None:
+        super().__init__(partition, first_offset, last_offset, archived_to)
         self.partition = partition
-        self.start_offset = start_offset
+        self.first_offset = first_offset
+        self.last_offset = last_offset
         self.archived_to = archived_to
 
     def __str__(self) -> str:
         upto = "none is archived" if self.archived_to is None else f"archived to {self.archived_to}"
         return (
-            f"the log's records of partition {self.partition} below offset {self.start_offset} are "
+            f"records {self.first_offset} to {self.last_offset} of partition {self.partition} are "
             f"gone ({upto}): a rebuild would lose their sessions; give --archive with all of them, "
-            "or rebuild a part with --from"
+            "or rebuild a part with --from; if nobody has them, `bookended archive --accept-gap` "
+            "writes that down in an archive"
         )
 
 
@@ -149,42 +153,52 @@ class _Rebuild:
         self._bounds = bounds
         self._progress = progress
         self._last_received_at = 0
-        self._sessions_left = 0
         claim = projection.claim(part.partition, part.log, part.start_offset)
         # Whoever let the live processor go past bad records has decided that here, too.
         restored = projection.restore(claim)
         self._memory = PartitionMemory(claim, restored, accepts_bad_records=True)
 
     def run(self, batches: Callable[[int], Iterator[Stretch]]) -> None:
-        memory, target = self._memory, self._part.target
-        if memory.next_offset < target.next_offset:
+        target = self._part.target
+        for gap in self._part.gaps:
+            if gap.last_offset >= self._memory.next_offset:
+                self._read(batches, gap.first_offset, gap.read_until)
+                self._cross(gap)
+        self._read(batches, target.next_offset, target.tick)
+        self._tick(target.tick)
+        self._write()
+
+    def _read(
+        self, batches: Callable[[int], Iterator[Stretch]], end: int, tick_max: int | None
+    ) -> None:
+        """Folds all below `end`, and ticks on the way, never beyond `tick_max`, so that sessions of
+        viewers who vanished leave the memory: ticks on the way and one tick at the end give the
+        same rows (docs/rules.md "Closing")."""
+        memory = self._memory
+        if memory.next_offset < end:
             for stretch in batches(memory.next_offset):
-                self._fold(stretch.below(target.next_offset))
-                if memory.next_offset >= target.next_offset:
+                self._fold(stretch.below(end))
+                if memory.next_offset >= end:
                     break
                 if self._is_checkpoint_due():
-                    self._write_and_tick(self._last_received_at - TICK_DELAY_MS)
-        self._write_and_tick(target.tick or 0)
+                    self._checkpoint()
+                    if tick_max is not None:
+                        self._tick(min(self._last_received_at - TICK_DELAY_MS, tick_max))
+        self._checkpoint()
+
+    def _cross(self, gap: AcceptedGap) -> None:
+        """What is live after the tick before the gap may have lost events, as in the live loop."""
+        self._tick(gap.read_until)
+        accepted_at = self._part.begun_at if gap.accepted_at is None else gap.accepted_at
+        self._memory.accept_gap(gap.last_offset + 1, accepted_at)
         self._write()
 
     def _is_checkpoint_due(self) -> bool:
         memory, bounds = self._memory, self._bounds
-        return (
-            memory.events_since_checkpoint >= bounds.checkpoint_events_max
-            or memory.live_count >= 2 * self._sessions_left + bounds.sessions_min
-        )
-
-    def _write_and_tick(self, until: int) -> None:
-        """A tick on the way, so that sessions of viewers who vanished leave the memory: ticks on
-        the way and one at the end give the same rows (docs/rules.md "Closing")."""
-        target = self._part.target.tick
-        if target is not None:
-            until = min(until, target)
-            self._memory.tick_changed(until)
-        self._checkpoint()
-        if target is not None:
-            self._tick(until)
-        self._sessions_left = self._memory.live_count
+        if memory.events_since_checkpoint >= bounds.checkpoint_events_max:
+            return True
+        finished = memory.finished_count
+        return finished >= max(bounds.finished_sessions_min, memory.live_count - finished)
 
     def _fold(self, stretch: Stretch) -> None:
         memory, part = self._memory, self._part
@@ -220,7 +234,9 @@ class _Rebuild:
         (claim,) = self._projection.checkpoint(self._part.topic, [batch])
         memory.written(claim, batch)
 
-    def _tick(self, until: int) -> None:
+    def _tick(self, until: int | None) -> None:
+        if until is None:
+            return
         is_done = False
         while not is_done:
             is_done = self._memory.tick_to(until, self._bounds.tick_sessions_max)

@@ -172,11 +172,22 @@ def _locked(directory: Path, kind: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Itera
         os.close(handle)
 
 
+def _parent() -> Path:
+    return Path(tempfile.gettempdir()) / f"bookended-tests-{os.getuid()}"
+
+
 @pytest.fixture(scope="session")
 def servers_directory() -> Iterator[Path]:
     """Where this run's servers have their directories."""
-    with server_root(Path(tempfile.gettempdir()) / f"bookended-tests-{os.getuid()}") as root:
+    with server_root(_parent()) as root:
         yield root
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """After Ctrl-C some workers have no time for an end of their own."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        with server_root(_parent()):
+            pass
 
 
 @pytest.fixture(scope="session")

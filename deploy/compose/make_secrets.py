@@ -31,8 +31,13 @@ SECRETS: Final[dict[str, tuple[Copy, ...]]] = {
         Copy("postgres/processor", POSTGRES_USER),
         Copy("processor/password", BOOKENDED_USER),
     ),
-    "reader": (Copy("postgres/reader", POSTGRES_USER), Copy("grafana/reader", GRAFANA_USER)),
+    "reader": (
+        Copy("postgres/reader", POSTGRES_USER),
+        Copy("grafana/reader", GRAFANA_USER),
+        Copy("explorer/password", BOOKENDED_USER),
+    ),
     "grafana": (Copy("grafana/admin", GRAFANA_USER),),
+    "explorer": (Copy("explorer/token", BOOKENDED_USER),),
     "sid-keys": (Copy("collector/sid.keys", BOOKENDED_USER),),
 }
 

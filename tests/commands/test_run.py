@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import resource
 import signal
 import socket
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography import x509
@@ -281,7 +283,7 @@ def test_a_disk_that_fills_up_while_it_runs(serve: Serve, tmp_path: Path) -> Non
 def test_a_terminal_gets_a_banner(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        arguments("run", "--listen", "127.0.0.1:0"),
+        arguments("run", "--listen", "127.0.0.1:0", "--path-prefix", "/in"),
         cwd=tmp_path,
         env=environment(),
         stdin=theirs,
@@ -293,12 +295,17 @@ def test_a_terminal_gets_a_banner(tmp_path: Path) -> None:
     try:
         while b"collector_listening" not in shown:
             shown += os.read(ours, 4_096)
+        named = re.findall(r"http://[^\s,]+", shown.decode())
+        found = {urlsplit(url).path: request(url).status for url in named}
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 0
     finally:
         process.kill()
         process.wait(PATIENCE_S)
         os.close(ours)
-    for part in (b"/api/v1/sessions", b"bookended-data", b"simulate --url http://", b"Ctrl-C"):
+    assert found.keys() == {"/in/api/v1/sessions", "/explore", "/readyz", "/metrics", "/in"}
+    del found["/in"]  # simulate adds the rest
+    assert 404 not in found.values()
+    for part in (b"bookended-data", b"simulate --url http://", b"Ctrl-C"):
         assert part in shown
     assert b'{"' not in shown, "text, not JSON"

@@ -72,7 +72,7 @@ class Topic:
 
     def close(self) -> None:
         for topic in (self, *self.others):
-            topic._producer.close()
+            topic._producer.close(timeout=PATIENCE_S)
             for source in topic.opened:
                 source.close()
 

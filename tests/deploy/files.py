@@ -12,7 +12,7 @@ import yaml
 
 from commands.common import Common
 from commands.options import settings_of
-from commands.settings import Collecting, Migrating, ProcessingAlone, Running
+from commands.settings import Collecting, Exploring, Migrating, ProcessingAlone, Running
 from tests.documents import ROOT
 
 DEPLOY: Final = ROOT / "deploy"
@@ -22,6 +22,7 @@ TAKEN_BY: Final[dict[str, type[Common]]] = {
     "collect": Collecting,
     "process": ProcessingAlone,
     "migrate": Migrating,
+    "explore": Exploring,
 }
 _VARIABLE: Final = re.compile(r"\$\{\w+:-([^}]*)\}")
 Yaml = dict[str, Any]

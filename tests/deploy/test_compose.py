@@ -24,6 +24,8 @@ SERVICES: Final[dict[str, dict[str, Any]]] = compose()["services"]
 JOBS: Final = ("migrate", "secrets")
 OURS: Final = list(services_of_ours())
 SECRETS_AT: Final = "/run/secrets/bookended"
+STYLE: Final = "/explore/static/explore.css"
+"""Of the explorer, what needs no token."""
 
 
 def mounts(service: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
@@ -127,6 +129,7 @@ def test_there_is_all_that_is_needed() -> None:
         "collector": "collect",
         "processor-1": "process",
         "processor-2": "process",
+        "explorer": "explore",
     }
 
 
@@ -146,8 +149,16 @@ def test_our_health_is_asked_where_it_is() -> None:
         service = SERVICES[part.name]
         if part.name not in JOBS:
             assert service["healthcheck"]["test"][:2] == ["CMD", "python"]
-            assert service["healthcheck"]["test"][-1] in [route.path for route in ROUTES]
+            assert service["healthcheck"]["test"][3] in [STYLE, *(route.path for route in ROUTES)]
     assert SERVICES["collector"]["ports"][0].endswith(f":{port}")
+
+
+def test_the_explorer_is_asked_where_it_listens() -> None:
+    explorer = SERVICES["explorer"]
+    *_, path, port = explorer["healthcheck"]["test"]
+    assert path == STYLE
+    assert explorer["environment"]["BOOKENDED_EXPLORE_LISTEN"] == f"0.0.0.0:{port}"
+    assert explorer["ports"] == [f"127.0.0.1:{port}:{port}"]
 
 
 def test_stopping_takes_no_longer_than_it_may(
@@ -177,7 +188,7 @@ def users_of_secrets() -> Iterator[tuple[str, str, str]]:
 
 def test_every_secret_that_is_named_is_made_for_its_user() -> None:
     found = list(users_of_secrets())
-    assert len(found) == 6
+    assert len(found) == 8
     for name, folder, file in found:
         copy = MADE[f"{folder}/{file}"]
         user = {"postgres": make_secrets.POSTGRES_USER, "grafana": make_secrets.GRAFANA_USER}

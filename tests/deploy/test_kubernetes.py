@@ -23,6 +23,7 @@ from tests.deploy.files import (
     pods,
 )
 from tests.deploy.settings import SECRETS_AT, loaded
+from tests.deploy.test_compose import STYLE
 from tests.deploy.test_image import PROJECT
 
 FOLDER: Final = DEPLOY / "kubernetes"
@@ -116,8 +117,21 @@ def test_every_command_and_variable_is_one(
 
 
 def test_there_is_all_that_is_needed() -> None:
-    commands = {part.name: part.command for part in PARTS}
-    assert commands == {"migrate": ["migrate"], "collector": ["collect"], "processor": ["process"]}
+    assert {part.name: part.command for part in PARTS} == {
+        "migrate": ["migrate"],
+        "collector": ["collect"],
+        "processor": ["process"],
+        "explorer": ["explore"],
+    }
+
+
+def test_probes_of_the_explorer_need_no_token() -> None:
+    (container,) = pods()["explorer"]["containers"]
+    (part,) = (part for part in PARTS if part.name == "explorer")
+    (port,) = container["ports"]
+    assert part.environment["BOOKENDED_EXPLORE_LISTEN"] == f"0.0.0.0:{port['containerPort']}"
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"] == {"path": STYLE, "port": port["name"]}
 
 
 @pytest.mark.parametrize("name", ["collector", "processor"])
@@ -178,6 +192,8 @@ def test_a_processor_is_the_same_member_after_a_restart(
 def test_a_set_of_pods_selects_its_own(manifest: Yaml) -> None:
     selector = manifest["spec"]["selector"]["matchLabels"]
     assert selected(selector) == [manifest["metadata"]["name"]]
+    if manifest["spec"].get("replicas") == 1:
+        return
     spread = manifest["spec"]["template"]["spec"]["topologySpreadConstraints"]
     assert {one["topologyKey"] for one in spread} == {
         "topology.kubernetes.io/zone",
@@ -198,7 +214,7 @@ def test_services_and_budgets_are_of_one_set(manifest: Yaml) -> None:
 def test_the_autoscaler_scales_the_collectors() -> None:
     (scaler,) = of_kind("HorizontalPodAutoscaler")
     target = scaler["spec"]["scaleTargetRef"]
-    (deployment,) = of_kind("Deployment")
+    (deployment,) = (m for m in of_kind("Deployment") if m["metadata"]["name"] == "collector")
     assert (target["kind"], target["name"]) == ("Deployment", deployment["metadata"]["name"])
     assert "replicas" not in deployment["spec"], "an apply would undo what the autoscaler did"
 
@@ -236,6 +252,7 @@ def test_nothing_comes_in_or_goes_out_but_what_is_named() -> None:
         "to-dns-and-kafka": {53, 9092},
         "to-postgres": {5432},
         "to-collectors": {"http"},
+        "to-explorer": {"http"},
         "metrics-of-processors": {"http"},
     }
     for spec in policies.values():

@@ -61,9 +61,10 @@ def test_a_user_who_may_read_the_views_alone(
 
 
 def test_the_log_is_looked_into_by_a_user_who_may_know_the_rules(
-    begin: Callable[..., Server], postgres_url: str
+    begin: Callable[..., Server], cli: Cli, postgres_url: str
 ) -> None:
     """The right to read the views alone is not enough; docs/operations.md says what is."""
+    assert cli("migrate", BOOKENDED_DATABASE=postgres_url).returncode == 0
     running = begin("run", "--listen", "127.0.0.1:0", BOOKENDED_DATABASE=postgres_url)
     url = f"http://127.0.0.1:{running.wait_for('collector_listening')['port']}"
     session_id = request(f"{url}/api/v1/sessions", start()).location.rpartition("/")[2]

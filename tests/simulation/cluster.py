@@ -32,7 +32,7 @@ PARTITIONS: Final = 6
 SESSION_TIMEOUT_S: Final = 3.0
 _LOOKED_EVERY_S: Final = 0.1
 _STARTED_AGAIN_AFTER_S: Final = 0.3
-_STARTED_WITHIN_S: Final = 180.0
+_STARTED_WITHIN_S: Final = 240.0
 
 
 class Program:
