@@ -44,6 +44,7 @@ _OFFSETS: Final[dict[Which, OffsetSpec]] = {
     "earliest": OffsetSpec.EARLIEST,
     "latest": OffsetSpec.LATEST,
 }
+_new: Final = tuple.__new__  # what a NamedTuple does, without its Python frame
 _NO_MEMBER_NOW: Final = (
     CommitFailedError,
     IllegalGenerationError,
@@ -175,7 +176,10 @@ class KafkaSource(GroupSource):
             self._settle()
         return {
             place.partition: [
-                LogRecord(place.partition, r.offset, r.timestamp, r.key or b"", r.value or b"")
+                _new(
+                    LogRecord,
+                    (place.partition, r.offset, r.timestamp, r.key or b"", r.value or b""),
+                )
                 for r in records
             ]
             for place, records in found.items()

@@ -57,14 +57,15 @@ _AWAY: Final = frozenset(
         KafkaError._TRANSPORT,  # noqa: SLF001
     )
 )
+_new: Final = tuple.__new__  # what a NamedTuple does, without its Python frame
 _FATAL: Final = KafkaError._FATAL  # noqa: SLF001
 _FENCED: Final = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 """A fatal fault has this only in its text."""
 
 _READ_AHEAD: Final = {
-    # Messages, and bytes before they are decompressed anew: the queue is the consumer's, whatever
-    # the number of partitions, and is overshot by one answer at most.
-    "queued.min.messages": 20_000,
+    # Messages, and bytes: the queue is the consumer's, whatever the number of partitions, and is
+    # overshot by one answer at most, which may be several times as large when it is decompressed.
+    "queued.min.messages": 5_000,  # a poll's: it is read ahead while that one is folded
     "queued.max.messages.kbytes": FETCH_BYTES_MAX // 1024,
     "fetch.max.bytes": FETCH_BYTES_MAX,
     "max.partition.fetch.bytes": 1024 * 1024,
@@ -210,10 +211,10 @@ class LibrdkafkaSource(GroupSource):
                 self._note(message)
                 continue
             partition: Any = message.partition()
-            offset: Any = message.offset()
-            _, received_at = message.timestamp()
+            received_at = message.timestamp()[1]
             key, value = message.key() or b"", message.value() or b""
-            found[partition].append(LogRecord(partition, offset, received_at, key, value))
+            record = _new(LogRecord, (partition, message.offset(), received_at, key, value))
+            found[partition].append(record)
         return found
 
     def _note(self, message: Message) -> None:

@@ -25,7 +25,7 @@ from processor.step import (
     after_close,
     closed_marker,
     due_at,
-    fold_records,
+    fold_counting,
     note_gap,
     tick,
 )
@@ -111,8 +111,7 @@ class PartitionMemory:
 
     def unknown(self, session_ids: Iterable[str]) -> list[str]:
         """Those of the ids that memory does not hold: new sessions, or closed ones in SQL."""
-        states, stored = self._states, self._stored
-        return [i for i in session_ids if i not in states and i not in stored]
+        return list(set(session_ids).difference(self._states).difference(self._stored))
 
     def admit(self, closed: Iterable[ClosedSession]) -> None:
         """Takes in what SQL says of unknown ids, before their records are folded."""
@@ -128,19 +127,14 @@ class PartitionMemory:
 
     def fold(self, records: Sequence[PlacedRecord]) -> Folded:
         """Folds records of this partition, in log order."""
-        ids = {placed.record.session_id for placed in records}
-        for session_id in ids:
-            self._wake(session_id)
-        states = self._states
-        known = [states[i] for i in ids if i in states]
-        late = -sum(state.late_count for state in known)
-        duplicate = -sum(state.duplicate_count for state in known)
-        self._changed |= fold_records(states, records, self._rules.policy)
-        late += sum(states[i].late_count for i in ids)
-        duplicate += sum(states[i].duplicate_count for i in ids)
-        event_count = sum(len(placed.record.events) for placed in records)
+        if self._stored:
+            for session_id in {record.session_id for _, _, record in records}:
+                self._wake(session_id)
+        changes = fold_counting(self._states, records, self._rules.policy)
+        self._changed |= changes.session_ids
+        event_count = sum([len(record.events) for _, _, record in records])
         self.events_since_checkpoint += event_count
-        return Folded(event_count, late, duplicate)
+        return Folded(event_count, changes.late_event_count, changes.duplicate_event_count)
 
     def fold_sessions(self, sessions: Mapping[str, Sequence[Item]]) -> int:
         """Folds records of this partition that lie together by session. Returns how many events

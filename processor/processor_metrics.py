@@ -97,6 +97,12 @@ class ProcessorMetrics:
         for gauge, value in zip(self._of_partition(), figures, strict=True):
             gauge.labels(str(partition)).set(value)
 
+    def count_events(self, events: int, late: int, duplicate: int) -> None:
+        """Events folded, and how many of them were late or repeats."""
+        self.events.inc(events)
+        self.late_events.inc(late)
+        self.duplicate_events.inc(duplicate)
+
     def hide_all_but(self, partitions: Collection[int]) -> None:
         """Those that are no more ours: the processor that has them shows them."""
         for partition in self._shown - set(partitions):

@@ -279,10 +279,9 @@ class Runner:
         if not log_records:
             return
         with self._metrics.fold_seconds.time():
-            decoded = decode_records(log_records)
-            self._fold(decoded)
+            self._fold(decode_records(log_records))
         self._metrics.records.inc(len(log_records))
-        self._last_received_at.update((r.partition, r.received_at) for r in log_records)
+        self._last_received_at.update({partition: at for partition, _, at, _, _ in log_records})
 
     def _fold(self, decoded: Decoded) -> None:
         records: defaultdict[int, list[PlacedRecord]] = defaultdict(list)
@@ -291,22 +290,26 @@ class Runner:
             records[placed.partition].append(placed)
         for letter in decoded.dead_letters:
             letters[letter.partition].append(letter)
+        self._admit_closed(records)
         for partition, next_offset in decoded.next_offsets.items():
             memory = self._memories.get(partition)
             if memory is None:
                 continue  # not claimed by us: whoever did reads it
-            self._admit_closed(memory, records[partition])
-            folded = memory.fold(records[partition])
-            self._metrics.events.inc(folded.event_count)
-            self._metrics.late_events.inc(folded.late_event_count)
-            self._metrics.duplicate_events.inc(folded.duplicate_event_count)
+            self._metrics.count_events(*memory.fold(records[partition]))
             self._metrics.dead_letters.inc(len(letters[partition]))
             memory.moved(next_offset, len(records[partition]), letters[partition])
 
-    def _admit_closed(self, memory: PartitionMemory, records: Sequence[PlacedRecord]) -> None:
-        unknown = memory.unknown({placed.record.session_id for placed in records})
-        if unknown:
-            memory.admit(self._projection.closed_sessions(unknown))
+    def _admit_closed(self, records: Mapping[int, Sequence[PlacedRecord]]) -> None:
+        """One look-up for the sessions of all partitions that no memory holds."""
+        unknown: dict[int, list[str]] = {}
+        for partition, placed in records.items():
+            if partition in self._memories:
+                ids_of_it = {record.session_id for _, _, record in placed}
+                unknown[partition] = self._memories[partition].unknown(ids_of_it)
+        ids = [session_id for some in unknown.values() for session_id in some]
+        closed = {it.session_id: it for it in self._projection.closed_sessions(ids)}
+        for partition, some in unknown.items():
+            self._memories[partition].admit([closed[i] for i in some if i in closed])
 
     # --- checkpoint and what follows it ---------------------------------------------------------
 

@@ -60,6 +60,15 @@ class Decoded(NamedTuple):
         return {placed.record.session_id for placed in self.records}
 
 
+class Changes(NamedTuple):
+    """What folding some records did: the ids of the sessions that changed, and how many of the
+    events were late or repeats."""
+
+    session_ids: set[str]
+    late_event_count: int
+    duplicate_event_count: int
+
+
 class AfterClose(NamedTuple):
     """What a closed session's row still takes: absolute figures of its after-close events."""
 
@@ -96,7 +105,15 @@ def fold_records(
     states: MutableMapping[str, SessionState], records: Sequence[PlacedRecord], policy: Policy
 ) -> set[str]:
     """Folds records, in log order, into `states` in place. Returns the ids that changed."""
+    return fold_counting(states, records, policy).session_ids
+
+
+def fold_counting(
+    states: MutableMapping[str, SessionState], records: Sequence[PlacedRecord], policy: Policy
+) -> Changes:
+    """As `fold_records`, and counts."""
     changed: set[str] = set()
+    late = duplicate = 0
     for begin in range(0, len(records), _SLICE):
         some = records[begin : begin + _SLICE]
         ids = [record[0] for _, _, record in some]
@@ -111,12 +128,16 @@ def fold_records(
                 states[session_id] = state
             for event in events:
                 if offline or not pass_quietly(state, event, offset, policy):
+                    late -= state.late_count
+                    duplicate -= state.duplicate_count
                     arrive(state, event, policy)
+                    late += state.late_count
+                    duplicate += state.duplicate_count
             if offline:
                 end_of_list(state, policy)
             if state.quiet is None:
                 state.last_offset = offset
-    return changed
+    return Changes(changed, late, duplicate)
 
 
 def _fetch(states: MutableMapping[str, SessionState], ids: Iterable[str]) -> None:

@@ -37,7 +37,7 @@ GOALS: Final = {
     "end-to-end": ["request to SQL row, p99"],
     "postgres": [],
     "catch-up": [
-        "into PostgreSQL, librdkafka",
+        "into PostgreSQL, librdkafka, 2 processors",
         "into PostgreSQL, kafka-python, to its bare loop",
         "processor's memory above 1.5 KiB a session, kafka-python",
         "into PostgreSQL, librdkafka, to its bare loop",

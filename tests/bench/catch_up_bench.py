@@ -1,16 +1,16 @@
 """Catching up: a full topic into PostgreSQL, beside a bare loop over it by the same client.
 
 Broker, database and processor share the machine, as in a small installation. The bare loop takes
-the records and does nothing with them. The processor's rate is taken between its checkpoints: what
-it needs to join the group, and the pause before its last checkpoint, are left out.
+the records and does nothing with them. Processors are real ones, each `bookended process` in a
+process of its own. Their rate is taken between checkpoints: what the first needs to join the group,
+and the pause before the last checkpoint, are left out. That partitions move to a second is not.
 """
 
-import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
@@ -18,23 +18,21 @@ from typing import Final, NamedTuple
 import psutil
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
-from prometheus_client import CollectorRegistry
+from kafka.admin import ConfigResource, ConfigResourceType
 
 import migrations
-from commands.embedded import ProcessorThread
-from commands.interpreter import tune_interpreter
 from commands.kafka_topics import migrate_topics
-from commands.logs import configure
-from commands.settings import ProcessingAlone
 from deploy.local import LocalKafka, LocalPostgres
 from models.kafka_log import Client, KafkaLog
 from models.placement import Placement, parse_partition_counts
+from models.policy import DEFAULT_POLICY
 from processor.database import open_database
+from processor.projection import ensure_live_projection
 from tests.bench.figures import Effort, Figure, alternate, at_least, at_most, ratios
 from tests.bench.mix import whole_log
 from tests.bench.topic import DONE_WITHIN_S, TIMES_OF_THE_MIX, bare_kafka_python, fill
-from tests.bench.workers import questions, worker
-from tests.kafka.broker import new_topic
+from tests.commands.processes import arguments, environment
+from tests.kafka.broker import admin, new_topic
 
 CLIENTS: Final[tuple[Client, ...]] = ("kafka-python", "librdkafka")
 PARTITIONS: Final = 4
@@ -44,18 +42,20 @@ _LIVE_KIB: Final = 1.5
 
 
 class Run(NamedTuple):
-    """One run of the processor."""
+    """One run: events a second of all processors, and the memory of the largest."""
 
     rate: float
     memory_mb: float
 
 
 class Order(NamedTuple):
-    """What a worker is to catch up with."""
+    """What is to be caught up with, by how many processors."""
 
     log: KafkaLog
     database: str
     group: str
+    directory: Path
+    processors: int
 
 
 def bench(effort: Effort) -> list[Figure]:
@@ -70,44 +70,56 @@ def bench(effort: Effort) -> list[Figure]:
         migrate_topics(log, _PLACEMENT, None)
         effort.tell("filling the topic")
         count = fill(log, _PLACEMENT, whole_log(Random(7), sessions, 2_700_000))
-        runs: dict[Client, list[Run]] = {client: [] for client in CLIENTS}
+        _take_as_a_log(log)
+        runs: dict[str, list[Run]] = {}
 
         def bare(client: Client) -> Callable[[], float]:
             loop = bare_kafka_python if client == "kafka-python" else _bare_librdkafka
             return lambda: count / loop(log, PARTITIONS, count)
 
-        def processor(client: Client) -> Callable[[], float]:
+        def into_postgres(client: Client, processors: int = 1) -> Callable[[], float]:
             def run() -> float:
-                name = f"bench_{client[:3]}_{len(runs[client])}"
-                order = Order(log._replace(client=client), server.database(name), name)
-                runs[client].append(_catch_up(order, count))
-                return runs[client][-1].rate
+                done = runs.setdefault(_name(client, processors), [])
+                group = f"bench_{client[:3]}_{processors}_{len(done)}"
+                database = server.database(group)
+                order = Order(log._replace(client=client), database, group, directory, processors)
+                done.append(_catch_up(order, count))
+                return done[-1].rate
 
             return run
 
         contenders = {f"bare loop, {client}": bare(client) for client in CLIENTS}
-        contenders |= {f"into PostgreSQL, {client}": processor(client) for client in CLIENTS}
+        contenders |= {_name(client): into_postgres(client) for client in CLIENTS}
+        contenders[_name("librdkafka", 2)] = into_postgres("librdkafka", 2)
         rates = alternate(effort, contenders)
     return _figures(rates, runs, sessions)
 
 
+def _name(client: Client, processors: int = 1) -> str:
+    many = "" if processors == 1 else f", {processors} processors"
+    return f"into PostgreSQL, {client}{many}"
+
+
 def _figures(
-    rates: dict[str, list[float]], runs: dict[Client, list[Run]], sessions: int
+    rates: dict[str, list[float]], runs: dict[str, list[Run]], sessions: int
 ) -> list[Figure]:
-    quick = at_least(100_000)
-    found = [
-        Figure(name, "events/s", rate, quick if name == "into PostgreSQL, librdkafka" else None)
-        for name, rate in rates.items()
-    ]
+    goals = {_name("librdkafka", 2): at_least(100_000)}
+    found = [Figure(name, "events/s", rate, goals.get(name)) for name, rate in rates.items()]
     for client, bound in zip(CLIENTS, (0.5, 0.3), strict=True):
-        to_bare = ratios(rates[f"into PostgreSQL, {client}"], rates[f"bare loop, {client}"])
-        found.append(
-            Figure(f"into PostgreSQL, {client}, to its bare loop", "", to_bare, at_least(bound))
-        )
-        above = [run.memory_mb - sessions * _LIVE_KIB / 1024 for run in runs[client]]
+        name = _name(client)
+        to_bare = ratios(rates[name], rates[f"bare loop, {client}"])
+        found.append(Figure(f"{name}, to its bare loop", "", to_bare, at_least(bound)))
+        above = [run.memory_mb - sessions * _LIVE_KIB / 1024 for run in runs[name]]
         name = f"processor's memory above 1.5 KiB a session, {client}"
         found.append(Figure(name, "MB", above, at_most(120)))
     return found
+
+
+def _take_as_a_log(log: KafkaLog) -> None:
+    """A processor takes no topic whose times are its producers'. Records keep those they have."""
+    settings = {"message.timestamp.type": "LogAppendTime"}
+    with admin(log.servers[0]) as client:
+        client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, log.topic, settings)])
 
 
 def _bare_librdkafka(log: KafkaLog, partitions: int, count: int) -> float:
@@ -125,10 +137,12 @@ def _bare_librdkafka(log: KafkaLog, partitions: int, count: int) -> float:
 def _catch_up(order: Order, count: int) -> Run:
     engine = open_database(order.database)
     migrations.upgrade(engine)
+    ensure_live_projection(engine, DEFAULT_POLICY, time.time_ns() // 1_000_000)
     engine.dispose()
     url = order.database.replace("+psycopg", "")
-    with worker(_process) as ask, psycopg.connect(url, autocommit=True) as connection:
-        pid = ask(order)
+    with ExitStack() as stack:
+        connection = stack.enter_context(psycopg.connect(url, autocommit=True))
+        pids = [_start(order, stack) for _ in range(order.processors)]
         seen: list[tuple[float, int]] = []
         deadline = time.monotonic() + DONE_WITHIN_S
         while not seen or seen[-1][1] < count:
@@ -139,25 +153,23 @@ def _catch_up(order: Order, count: int) -> Run:
             if row and row[0] > (seen[-1][1] if seen else 0):
                 seen.append((time.perf_counter(), int(row[0])))
             time.sleep(_LOOKED_EVERY_S)
-        memory_mb = psutil.Process(pid).memory_info().rss / 1e6
+        memory_mb = max(psutil.Process(pid).memory_info().rss for pid in pids) / 1e6
     # The last checkpoint waits for its time; with little work there is no other.
     first, last = (seen[0], seen[-2]) if len(seen) > 2 else ((seen[0][0] - 1, 0), seen[-1])
     return Run((last[1] - first[1]) / (last[0] - first[0]), memory_mb)
 
 
-def _process(connection: Connection) -> None:
-    """A worker that catches up as `process` does, until nobody asks any more."""
-    configure("error", "json")
-    tune_interpreter()  # as `process` does
-    with ExitStack() as stack:
-        for order in questions(connection):
-            settings = ProcessingAlone(
-                log=f"{order.log}?client={order.log.client}",
-                database=order.database,
-                group=order.group,
-                partitions=str(PARTITIONS),
-            )
-            processor = ProcessorThread(settings, CollectorRegistry(), lambda: None)
-            processor.start()
-            stack.callback(processor.stop)
-            connection.send(os.getpid())
+def _start(order: Order, stack: ExitStack) -> int:
+    """A processor that ends with the stack; its process id."""
+    settings = environment(
+        BOOKENDED_LOG=f"{order.log}?client={order.log.client}",
+        BOOKENDED_DATABASE=order.database,
+        BOOKENDED_GROUP=order.group,
+        BOOKENDED_PARTITIONS=str(PARTITIONS),
+        BOOKENDED_LOG_LEVEL="error",
+    )
+    words = arguments("process", "--data", "data")
+    process = subprocess.Popen(words, cwd=order.directory, env=settings)
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    return process.pid
