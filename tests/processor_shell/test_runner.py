@@ -254,7 +254,7 @@ def test_bad_records_are_kept_and_the_rest_goes_on(world: World) -> None:
 
 
 def test_a_partition_of_bad_records_stops_the_processor(world: World) -> None:
-    world.settings = replace(SMALL, checkpoint_events_max=10**9, poll_records_max=500)
+    world.settings = replace(SMALL, checkpoint_events_max=10**9, poll_records_max=JUDGED_RECORDS)
     world.steady_s = -(10.0**9)
     fill(world, bad=JUDGED_RECORDS // 2 + 1)
     before = everything(world.engine)
