@@ -39,6 +39,7 @@ from models.policy import Policy
 from processor.archive import ArchiveOfOtherLogError, PartitionArchive, read_archive
 from processor.database import reading
 from processor.log_gaps import (
+    TICK_DELAY_MS,
     AcceptedGap,
     Range,
     UnacceptedGapError,
@@ -300,7 +301,12 @@ def _gaps(plan: Plan, part: Part, accepted: list[AcceptedGap]) -> tuple[Accepted
 
 def _target(live: Place | None, ends: Range, archive: PartitionArchive | None) -> Target:
     """Where the live projection is, but never beyond what there is to read."""
-    end = max(ends.end, (archive.next_offset or 0) if archive is not None else 0)
+    archived_to = (archive.next_offset or 0) if archive is not None else 0
+    end = max(ends.end, archived_to)
+    if live is None and archive is not None and archived_to == end:
+        # Nobody has read so far: all that is known of the time is in the archive.
+        last = max((entry.last_received_at for entry in archive.entries), default=0)
+        return Target(end, last - TICK_DELAY_MS)
     if live is None:
         return Target(end, None)
     if live.next_offset > end:

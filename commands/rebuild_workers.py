@@ -50,10 +50,15 @@ class Ended(NamedTuple):
 
 
 def work(jobs: Sequence[Job], moved: Callable[[Moved], object]) -> None:
-    """Runs all jobs side by side; `moved` is told of each batch.
+    """Runs all jobs side by side, a single one in this process; `moved` is told of each batch.
 
-    Errors: `Failure` with what the first worker told that failed; the others are stopped then.
+    Errors: of a single one its own; of several `Failure` with what the first worker told that
+    failed, and the others are stopped then.
     """
+    if len(jobs) == 1:
+        tune_interpreter()
+        _rebuild(jobs[0], moved)
+        return
     with _started(jobs) as connections:
         listening = list(connections)
         while listening:
@@ -104,7 +109,7 @@ def _run(job: Job, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all: the parent ends this one
     tune_interpreter()
     try:
-        _rebuild(job, connection)
+        _rebuild(job, connection.send)
     except BrokenPipeError:
         return
     except Exception as error:  # noqa: BLE001 - the worker's main loop: the parent tells it
@@ -122,7 +127,7 @@ def _told(error: Exception) -> str:
     return f"unexpected error, a defect of bookended: {error!r}\nPlease report it."
 
 
-def _rebuild(job: Job, connection: Connection) -> None:
+def _rebuild(job: Job, moved: Callable[[Moved], object]) -> None:
     archives: dict[int, PartitionArchive] = {}
     if job.archive is not None:
         archives = {archive.partition: archive for archive in read_archive(job.archive)}
@@ -133,6 +138,4 @@ def _rebuild(job: Job, connection: Connection) -> None:
             with ExitStack() as stack:
                 source = open_reader(job.settings, stack) if job.reads_log else None
                 read = batches_of(archives.get(part.partition), source, part.partition, bounds)
-                rebuild_part(
-                    projection, read, part, bounds, lambda *moved: connection.send(Moved(*moved))
-                )
+                rebuild_part(projection, read, part, bounds, lambda *told: moved(Moved(*told)))

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from models.policy import Policy
 from processor.by_session import Item, fold_sessions
 from processor.claim import Claim
 from processor.due_times import DueTimes
@@ -102,12 +103,6 @@ class PartitionMemory:
     def live_count(self) -> int:
         """Sessions in memory that are not closed for good (or not yet written as such)."""
         return len(self._states) + len(self._stored) - len(self._closed)
-
-    @property
-    def finished_count(self) -> int:
-        """Sessions that are closed for good and leave the memory with the next checkpoint."""
-        states = self._states
-        return sum(states[session_id].is_closed() for session_id in self._changed)
 
     def unknown(self, session_ids: Iterable[str]) -> list[str]:
         """Those of the ids that memory does not hold: new sessions, or closed ones in SQL."""
@@ -207,6 +202,13 @@ class PartitionMemory:
         self.tick = reached
         return reached == until
 
+    def tick_changed(self, until: int) -> None:
+        """Ticks what changed since the last checkpoint and is over by now, so that it is written
+        once, as closed for good. All others are left to `tick_to`, behind the checkpoint."""
+        states, policy = self._states, self._rules.policy
+        over = [i for i in self._changed if _over_at(states[i], policy) <= until]
+        tick(states, over, until, policy)
+
     def batch(self) -> PartitionBatch:
         """All that changed, for one checkpoint. States are settled: if it is not written, all of
         this memory has to be forgotten."""
@@ -281,3 +283,9 @@ class PartitionMemory:
         before = self._closed[session_id]
         is_new = before.events_after_close_count == 0
         return AfterCloseWrite(after_close(self._states[session_id]), before.finding_count + is_new)
+
+
+def _over_at(state: SessionState, policy: Policy) -> int:
+    """The first tick that closes it for good, by its end that waits or by a limit."""
+    ends = any(event.type == "sessionEnd" for event in state.waiting)
+    return due_at(state, policy, is_closed=ends)

@@ -27,14 +27,15 @@ _POLL_TIMEOUT_S: Final = 1.0
 class RebuildBounds:
     """How much is read, written and closed in one go.
 
-    A checkpoint writes every session that is live, so it comes when as many are finished, and
-    before there is too much to do anew after a kill: half a minute's work.
+    A checkpoint writes every session that is live. So it comes when the memory has twice the
+    sessions that the last one left in it, and `sessions_min` more, for by then as many are over;
+    and before there is too much to do anew after a kill: half a minute's work.
     """
 
     read_records_max: int = 5_000
     archive_records_min: int = 50_000
     checkpoint_events_max: int = 3_000_000
-    finished_sessions_min: int = 5_000
+    sessions_min: int = 3_000
     tick_sessions_max: int = 5_000
 
 
@@ -153,6 +154,7 @@ class _Rebuild:
         self._bounds = bounds
         self._progress = progress
         self._last_received_at = 0
+        self._sessions_left = 0
         claim = projection.claim(part.partition, part.log, part.start_offset)
         # Whoever let the live processor go past bad records has decided that here, too.
         restored = projection.restore(claim)
@@ -165,7 +167,6 @@ class _Rebuild:
                 self._read(batches, gap.first_offset, gap.read_until)
                 self._cross(gap)
         self._read(batches, target.next_offset, target.tick)
-        self._tick(target.tick)
         self._write()
 
     def _read(
@@ -181,24 +182,31 @@ class _Rebuild:
                 if memory.next_offset >= end:
                     break
                 if self._is_checkpoint_due():
-                    self._checkpoint()
-                    if tick_max is not None:
-                        self._tick(min(self._last_received_at - TICK_DELAY_MS, tick_max))
-        self._checkpoint()
+                    reached = self._last_received_at - TICK_DELAY_MS
+                    self._write_and_tick(None if tick_max is None else min(reached, tick_max))
+        self._write_and_tick(tick_max)
 
     def _cross(self, gap: AcceptedGap) -> None:
         """What is live after the tick before the gap may have lost events, as in the live loop."""
-        self._tick(gap.read_until)
         accepted_at = self._part.begun_at if gap.accepted_at is None else gap.accepted_at
         self._memory.accept_gap(gap.last_offset + 1, accepted_at)
         self._write()
 
     def _is_checkpoint_due(self) -> bool:
         memory, bounds = self._memory, self._bounds
-        if memory.events_since_checkpoint >= bounds.checkpoint_events_max:
-            return True
-        finished = memory.finished_count
-        return finished >= max(bounds.finished_sessions_min, memory.live_count - finished)
+        return (
+            memory.events_since_checkpoint >= bounds.checkpoint_events_max
+            or memory.live_count >= 2 * self._sessions_left + bounds.sessions_min
+        )
+
+    def _write_and_tick(self, until: int | None) -> None:
+        """A checkpoint; before it a tick over what changed, behind it one over the others."""
+        if until is not None:
+            self._memory.tick_changed(until)
+        self._checkpoint()
+        if until is not None:
+            self._tick(until)
+        self._sessions_left = self._memory.live_count
 
     def _fold(self, stretch: Stretch) -> None:
         memory, part = self._memory, self._part
@@ -234,9 +242,7 @@ class _Rebuild:
         (claim,) = self._projection.checkpoint(self._part.topic, [batch])
         memory.written(claim, batch)
 
-    def _tick(self, until: int | None) -> None:
-        if until is None:
-            return
+    def _tick(self, until: int) -> None:
         is_done = False
         while not is_done:
             is_done = self._memory.tick_to(until, self._bounds.tick_sessions_max)

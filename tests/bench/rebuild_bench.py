@@ -102,7 +102,9 @@ def _rebuild(folder: Path, archive: PartitionArchive) -> float:
         migrations.upgrade(engine)
         ensure_live_projection(engine, DEFAULT_POLICY, 0)
         candidate = create_candidate(engine, DEFAULT_POLICY, None, 0)
-        part = Part(0, (LOG_ID, LOG_ID), TOPIC, 0, Target(archive.next_offset or 0, None))
+        (entry,) = archive.entries
+        target = Target(entry.next_offset, entry.last_received_at)
+        part = Part(0, (LOG_ID, LOG_ID), TOPIC, 0, target)
         bounds = RebuildBounds()
         read = batches_of(archive, None, 0, bounds)
         begin = process_time()

@@ -39,15 +39,17 @@ def bench(effort: Effort) -> list[Figure]:
         broker = stack.enter_context(LocalKafka(directory / "kafka"))
         log = new_topic(broker.bootstrap, PARTITIONS, **TIMES_OF_THE_MIX)
         effort.tell("filling the topic")
-        count = fill(log, _PLACEMENT, whole_log(Random(7), effort.size(800, 30), 2_700_000))
+        stored = whole_log(Random(7), effort.size(800, 30), 2_700_000)
+        target = Target(fill(log, _PLACEMENT, stored), stored[-1][0])
         samples = alternate(
             effort,
             {
-                "bare": lambda: bare_kafka_python(log, PARTITIONS, count),
-                "rebuild": lambda: _rebuild(log, count),
+                "bare": lambda: bare_kafka_python(log, PARTITIONS, target.next_offset),
+                "rebuild": lambda: _rebuild(log, target),
             },
         )
     bare, rebuild = samples.values()
+    count = target.next_offset
     return [
         Figure("bare loop, kafka-python", "events/s", [count / s for s in bare]),
         Figure("rebuild from Kafka", "events/s", [count / s for s in rebuild]),
@@ -55,14 +57,14 @@ def bench(effort: Effort) -> list[Figure]:
     ]
 
 
-def _rebuild(log: KafkaLog, count: int) -> float:
+def _rebuild(log: KafkaLog, target: Target) -> float:
     with tempfile.TemporaryDirectory() as place, closing(KafkaReader(log)) as source:
         engine = open_database(f"sqlite:///{place}/analytics.db")
         migrations.upgrade(engine)
         ensure_live_projection(engine, DEFAULT_POLICY, 0)
         candidate = create_candidate(engine, DEFAULT_POLICY, None, 0)
         bounds = RebuildBounds()
-        part = Part(0, (source.name(), source.log_id()), log.topic, 0, Target(count, None))
+        part = Part(0, (source.name(), source.log_id()), log.topic, 0, target)
         begin = time.perf_counter()
         read = batches_of(None, source, 0, bounds)
         rebuild_part(Projection(engine, candidate), read, part, bounds, lambda *_: None)

@@ -1,7 +1,7 @@
 """Rebuild of larger archives by the command: two processes beside one, and memory beside length.
 
 Times are of the clock, from the start of the program to its end. Memory is the largest that any
-worker had, looked at ten times a second. SQLite takes the rows.
+of its processes had, looked at ten times a second. SQLite takes the rows.
 """
 
 import os
@@ -23,7 +23,7 @@ _LOOKED_EVERY_S: Final = 0.1
 
 
 class Run(NamedTuple):
-    """One rebuild: how long it took, and the memory of its largest worker."""
+    """One rebuild: how long it took, and the memory of its largest process."""
 
     seconds: float
     memory_mb: float
@@ -76,15 +76,16 @@ def _rebuild(archive: Path, jobs: int) -> Run:
         ) as process:
             memory_bytes = 0
             while process.poll() is None:
-                memory_bytes = max(memory_bytes, _largest_worker(process.pid))
+                memory_bytes = max(memory_bytes, _largest_process(process.pid))
                 time.sleep(_LOOKED_EVERY_S)
         assert process.returncode == 0, process.returncode
         return Run(time.perf_counter() - begin, memory_bytes / 1e6)
 
 
-def _largest_worker(pid: int) -> int:
+def _largest_process(pid: int) -> int:
     try:
-        workers = psutil.Process(pid).children(recursive=True)
-        return max((worker.memory_info().rss for worker in workers), default=0)
+        whole = psutil.Process(pid)
+        processes = [whole, *whole.children(recursive=True)]
+        return max(process.memory_info().rss for process in processes)
     except psutil.NoSuchProcess:
         return 0

@@ -8,8 +8,10 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -17,8 +19,10 @@ from typing import Final
 import psutil
 import pytest
 
+from processor.database import open_database
 from tests.commands.processes import PATIENCE_S, WARM, environment
 
+Rows = list[tuple[object, ...]]
 KILLS: Final = 20
 """Of each command, at least."""
 RUNS_MAX: Final = 200
@@ -85,6 +89,30 @@ def _is_one_left(group: int) -> bool:
             if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
                 return True
     return False
+
+
+@contextmanager
+def readers(database: Path, query: str) -> Iterator[list[Rows]]:
+    """A reader in a loop, with a snapshot of its own each time; what it saw, repeats left out."""
+    seen: list[Rows] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        engine = open_database(f"sqlite:///{database}", read_only=True)
+        while not stop.is_set():
+            with engine.connect() as connection:
+                rows = [tuple(row) for row in connection.exec_driver_sql(query)]
+            if rows not in seen:
+                seen.append(rows)
+        engine.dispose()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()
 
 
 def until_killed(killer: Killer, turn: Callable[[], object]) -> None:

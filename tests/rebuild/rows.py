@@ -23,7 +23,7 @@ SMALL = RebuildBounds(
     read_records_max=25,
     archive_records_min=25,
     checkpoint_events_max=40,
-    finished_sessions_min=3,
+    sessions_min=3,
     tick_sessions_max=3,
 )
 

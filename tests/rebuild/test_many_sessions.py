@@ -11,7 +11,7 @@ from tests.processor_shell.world import World
 from tests.simulation.rebuilt import SETTINGS, compare, fill, simulated
 
 SESSIONS = 150
-BOUNDS = RebuildBounds(archive_records_min=500, finished_sessions_min=20, read_records_max=700)
+BOUNDS = RebuildBounds(archive_records_min=500, sessions_min=20, read_records_max=700)
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])

@@ -15,7 +15,7 @@ from processor.projections import describe
 from tests.archive.logs import DAY_MS, archived
 from tests.processor_shell.test_exactly_once import crowd
 from tests.processor_shell.world import World, event
-from tests.rebuild.killing import Killer, until_killed
+from tests.rebuild.killing import Killer, readers, until_killed
 from tests.rebuild.rows import archive_of, live_number, rows_of
 from tests.rebuild.test_forget import AD, NAMES, START
 from tests.rebuild.test_promote import sessions_seen
@@ -23,6 +23,7 @@ from tests.rebuild.test_promote import sessions_seen
 DAYS = 5
 PINGS_A_DAY = 300
 DATA = ("--data", ".")
+SEEN = "SELECT * FROM sessions ORDER BY session_id"
 
 
 @pytest.fixture
@@ -77,7 +78,6 @@ def filled(world: World) -> World:
 
 def test_rebuild(filled: World, tmp_path: Path) -> None:
     killer = Killer(tmp_path, 2)
-    before = sessions_seen(filled)
     live = rows_of(filled.engine, 1)
     live.pop("closes_outbox")
     killer.measure("rebuild", "--jobs", "1", *DATA)
@@ -92,31 +92,34 @@ def test_rebuild(filled: World, tmp_path: Path) -> None:
             rebuilt.pop("closes_outbox")
             assert rebuilt == live
             killer.to_its_end("projections", "drop", str(candidate), *DATA)
-        assert sessions_seen(filled) == before
 
-    until_killed(killer, turn)
-    if len(describe(filled.engine)) == 1:
-        killer.to_its_end("rebuild", "--jobs", "1", *DATA)
-    newest = str(describe(filled.engine)[-1].projection)
-    killer.to_its_end("rebuild", "--jobs", "1", "--into", newest, *DATA)
+    with readers(filled.database_path, SEEN) as seen:
+        until_killed(killer, turn)
+        if len(describe(filled.engine)) == 1:
+            killer.to_its_end("rebuild", "--jobs", "1", *DATA)
+        newest = str(describe(filled.engine)[-1].projection)
+        killer.to_its_end("rebuild", "--jobs", "1", "--into", newest, *DATA)
     assert "No difference" in killer.to_its_end("diff", newest, *DATA)
+    assert seen == [sessions_seen(filled)]
 
 
 def test_promote(filled: World, tmp_path: Path) -> None:
     killer = Killer(tmp_path, 3)
     killer.to_its_end("rebuild", "--jobs", "1", "--unclosed-break", "ad", *DATA)
-    seen = {1: sessions_seen(filled)}
+    seen_of = {1: sessions_seen(filled)}
     killer.measure("promote", "2", *DATA)
-    seen[2] = sessions_seen(filled)
-    assert seen[1] != seen[2]
+    seen_of[2] = sessions_seen(filled)
+    assert seen_of[1] != seen_of[2]
 
     def turn() -> None:
         live = live_number(filled.engine)
-        assert sessions_seen(filled) == seen[live]
+        assert sessions_seen(filled) == seen_of[live]
         killer.run("promote", str(3 - live), *DATA)
 
-    until_killed(killer, turn)
-    assert sessions_seen(filled) == seen[live_number(filled.engine)]
+    with readers(filled.database_path, SEEN) as seen:
+        until_killed(killer, turn)
+    assert sessions_seen(filled) == seen_of[live_number(filled.engine)]
+    assert all(rows in seen_of.values() for rows in seen)
 
 
 def test_forget(world: World, tmp_path: Path) -> None:
