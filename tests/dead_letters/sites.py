@@ -21,6 +21,7 @@ from commands.log_again import log_again
 from commands.replaying import Replay, Replayed
 from deploy.local import LocalKafka
 from models.avro import UndecodableRecord, decode, encode
+from models.bare import read_bare
 from models.kafka_log import KafkaLog
 from models.placement import Placement, parse_partition_counts
 from models.records import Event, LogRecord, Record
@@ -157,8 +158,12 @@ def older_release(refuses: Callable[[bytes], bool]) -> Iterator[None]:
             raise UndecodableRecord(REASON)
         return decode(record)
 
+    def older_read_bare(start: bytes, received_at: int, key: bytes, value: bytes) -> Event | None:
+        return None if refuses(key) else read_bare(start, received_at, key, value)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("processor.step.decode", older_decode)
+        patch.setattr("processor.step.read_bare", older_read_bare)
         yield
 
 
