@@ -34,7 +34,8 @@ def bench(effort: Effort) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         effort.tell("writing an archive")
         short = Path(folder) / "short"
-        count = write_large_archive(short, PARTITIONS, sessions, effort.size(4, 1))
+        # So long that the second in which workers start is a small part of it.
+        count = write_large_archive(short, PARTITIONS, sessions, effort.size(12, 1))
         one: list[Run] = []
         two: list[Run] = []
         seconds = alternate(
