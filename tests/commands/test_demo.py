@@ -3,7 +3,9 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -64,8 +66,10 @@ class Shown:
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    return Shown(tmp_path_factory.mktemp("demo"))
+def shown() -> Iterator[Shown]:
+    """In a directory with a short name: where the data lies is told in a table 80 columns wide."""
+    with TemporaryDirectory(prefix="demo-") as directory:
+        yield Shown(Path(directory))
 
 
 def test_it_exits_0_and_has_nothing_to_complain_about(shown: Shown) -> None:

@@ -19,6 +19,7 @@ from processor.source import LogAwayError, LogMissingError, Source
 from tests.commands.processes import PATIENCE_S
 from tests.contract.source_contract import KEY, Log, SourceContract, append_all, read
 from tests.kafka.broker import (
+    TIMES_OF_THE_TEST,
     admin,
     collect_sockets,
     delete_below,
@@ -41,7 +42,7 @@ class Topic:
         self.servers = servers
         self.make = make
         # CreateTime, so that a test decides the times; the topic of a real log has LogAppendTime.
-        self.log = new_topic(servers, partitions, **{"message.timestamp.type": "CreateTime"})
+        self.log = new_topic(servers, partitions, **TIMES_OF_THE_TEST)
         self.opened: list[Source] = []
         self.others: list[Topic] = []
         self._producer = producer(self.log)

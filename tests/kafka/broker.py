@@ -37,6 +37,13 @@ def admin(servers: str) -> Iterator[Any]:
         yield client
 
 
+TIMES_OF_THE_TEST = {
+    # So old that retention, which looks every five minutes, would delete them under a long run.
+    "message.timestamp.type": "CreateTime",
+    "retention.ms": "-1",
+}
+
+
 def new_topic(servers: str, partitions: int = 1, **configs: str) -> KafkaLog:
     """A topic under a name that no other test has."""
     log = KafkaLog((servers,), f"test-{uuid.uuid4().hex[:12]}")

@@ -24,7 +24,7 @@ from processor.database import reading
 from processor.group import Membership
 from tests.contract.tables import Content
 from tests.golden.loading import golden_names, load_golden
-from tests.kafka.broker import collect_sockets, new_topic, producer
+from tests.kafka.broker import TIMES_OF_THE_TEST, collect_sockets, new_topic, producer
 from tests.processor_shell.world import SMALL, World
 from tests.reference.arrivals import Arrival
 
@@ -101,7 +101,7 @@ def counted(rows: Content) -> Content:
 
 @pytest.fixture
 def log(broker: LocalKafka) -> Iterator[KafkaLog]:
-    made = new_topic(broker.bootstrap, FOUR.partitions, **{"message.timestamp.type": "CreateTime"})
+    made = new_topic(broker.bootstrap, FOUR.partitions, **TIMES_OF_THE_TEST)
     migrate_topics(made, FOUR, None)
     yield made
     collect_sockets()
