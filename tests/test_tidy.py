@@ -417,6 +417,9 @@ def test_a_long_way_round_to_sql_is_found() -> None:
     ]
 
 
+# Put together here: a path of a machine would be found in this very file.
+_IN_URL, _RELATIVE, _AT_HOME = (f"/{top}/a" for top in ("work", "tmp", "home"))
+
 GOOD_SAMPLES: Final = (
     ("processor/step.py", "'''A.'''\nfrom models.avro import decode\nfrom processor import state"),
     ("processor/state.py", "'''A.'''\nfrom io import BytesIO\nfrom sys import byteorder"),
@@ -424,7 +427,7 @@ GOOD_SAMPLES: Final = (
     ("commands/a.py", "'''A.'''\nfrom ingest.app import App\nimport processor.runner"),
     ("tests/a/__init__.py", ""),
     ("tests/a.py", "'''A.'''\nimport bookended\nads.skip()"),
-    ("docs/a.md", "POST https://host/work/a, ./tmp/b and ~/home/c: " + "long " * 40),
+    ("docs/a.md", f"POST https://host{_IN_URL}, .{_RELATIVE} and ~{_AT_HOME}: " + "long " * 40),
 )
 
 
