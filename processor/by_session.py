@@ -14,7 +14,7 @@ from models.records import Event, Record
 from processor.quiet import pass_row
 from processor.session import arrive, end_of_list
 from processor.state import SessionState
-from processor.step import DeadLetter, Decoded, PlacedRecord
+from processor.step import DeadLetter, Decoded, PlacedRecord, new_state
 
 Item = bytes | PlacedRecord
 """A record: a bare ping as a `PING`, or any other one."""
@@ -124,9 +124,7 @@ def _fold_record(
     partition, offset, (session_id, offline, events) = record
     state = states.get(session_id)
     if state is None:
-        state = SessionState(session_id, events[0].received_at, offline=offline)
-        state.partition, state.first_offset = partition, offset
-        states[session_id] = state
+        state = states[session_id] = new_state(partition, offset, record.record)
     for event in events:
         arrive(state, event, policy)
     if offline:

@@ -123,9 +123,7 @@ def fold_counting(
             session_id, offline, events = record
             state = states.get(session_id)
             if state is None:
-                state = SessionState(session_id, events[0].received_at, offline=offline)
-                state.partition, state.first_offset = partition, offset
-                states[session_id] = state
+                state = states[session_id] = new_state(partition, offset, record)
             for event in events:
                 if offline or not pass_quietly(state, event, offset, policy):
                     late -= state.late_count
@@ -138,6 +136,14 @@ def fold_counting(
             if state.quiet is None:
                 state.last_offset = offset
     return Changes(changed, late, duplicate)
+
+
+def new_state(partition: int, offset: int, record: Record) -> SessionState:
+    """The state of a session whose first record this is, before its events."""
+    session_id, offline, events = record
+    state = SessionState(session_id, events[0].received_at, offline=offline)
+    state.partition, state.first_offset = partition, offset
+    return state
 
 
 def _fetch(states: MutableMapping[str, SessionState], ids: Iterable[str]) -> None:
