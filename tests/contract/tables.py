@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, Table, select
 
 from models.tables import metadata, progress, sessions_live
+from processor.database import reading
 
 Content = dict[str, list[dict[str, Any]]]
 
@@ -17,7 +18,7 @@ _LEFT_OUT = {"owner", "version", "state", "due_at", "created_at"}
 
 def content(engine: Engine) -> Content:
     """All rows that say what was counted, by table, in the order of their keys."""
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         return {
             table.name: [
                 {name: value for name, value in row._mapping.items() if name not in _LEFT_OUT}

@@ -116,11 +116,12 @@ def progress_of(world: World) -> dict[int, tuple[int, int | None]]:
 
 
 def until(world: World, ends: dict[int, int], tick: int | None) -> None:
-    """Returns when SQL has come to these ends, and ticked."""
+    """Returns when SQL has come to these ends, has ticked, and all closes have been told: whoever
+    gets a partition last tells what its former owner had no time for."""
     deadline = time.monotonic() + DONE_WITHIN_S
     wanted = {(partition, end, tick) for partition, end in ends.items()}
-    while wanted:
-        assert time.monotonic() < deadline, wanted
+    while wanted or (untold := world.content()["closes_outbox"]):
+        assert time.monotonic() < deadline, wanted or untold
         time.sleep(0.02)
         for partition, end, at in list(wanted):
             if progress_of(world).get(partition) == (end, at):
@@ -162,7 +163,10 @@ def test_two_processors_write_the_rows_of_the_embedded_log(
             processor.stop()
         for world in worlds:
             world.close()
-    assert counted(shared.content()) == counted(embedded.content())
+    rows, wanted = counted(shared.content()), counted(embedded.content())
+    assert [*rows] == [*wanted]
+    for table, of_it in rows.items():
+        assert of_it == wanted[table], table
     assert len(shared.content()["sessions_closed"]) > 20
 
 
