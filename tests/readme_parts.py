@@ -1,10 +1,12 @@
-"""The parts of README.md that follow from the code: the table of settings, and the picture.
+"""The parts of the documents that follow from the code: README's tables and picture, and the page
+of commands.
 
 Only for tests. `python -m tests.readme_parts` writes them anew; tests/test_docs.py and
 tests/test_readme.py compare them.
 """
 
 import html
+import inspect
 import io
 import re
 import subprocess
@@ -13,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+import click
 from rich.console import Console
 from rich.text import Text
 
@@ -22,7 +25,10 @@ from commands.takers import TAKEN_BY
 from tests.documents import ROOT, read
 
 README: Final = ROOT / "README.md"
+PAGE: Final = ROOT / "docs/commands.md"
 PICTURE: Final = ROOT / "docs/images/demo.svg"
+SERVERS: Final = frozenset(("run", "collect", "process"))
+"""README has all that these take; the page of commands has what the others take beside that."""
 WIDTH: Final = 80
 
 
@@ -70,8 +76,12 @@ def settings_and_takers() -> dict[tuple[str, str, str, str], list[str]]:
 
 
 def configuration_rows() -> list[list[str]]:
-    """Each setting once: flag, variable, default, commands, meaning."""
-    return [[*row[:3], _names(names), row[3]] for row, names in settings_and_takers().items()]
+    """Each setting of the servers once: flag, variable, default, commands, meaning."""
+    return [
+        [*row[:3], _names(names), row[3]]
+        for row, names in settings_and_takers().items()
+        if SERVERS.intersection(names)
+    ]
 
 
 def _names(names: list[str]) -> str:
@@ -85,6 +95,8 @@ def _names(names: list[str]) -> str:
 
 def default_of(setting: Setting) -> str:
     """The default; for one of a few values the others too."""
+    if setting.info.is_required():
+        return "required"
     default = "" if setting.is_switch else value_text(setting, setting.info.default)
     if not default:
         return ""
@@ -96,15 +108,42 @@ def default_of(setting: Setting) -> str:
 
 def configuration_table() -> str:
     """The table as it stands in the README."""
-    head = ["flag", "variable", "default", "of", "meaning"]
-    rows = [head, ["---"] * 5, *configuration_rows()]
-    return "".join(f"| {' | '.join(row)} |\n".replace("|  |", "| |") for row in rows)
+    return _table(["flag", "variable", "default", "of", "meaning"], configuration_rows())
 
 
 def command_table() -> str:
-    rows = [["command", "does"], ["---", "---"]]
-    rows += [[f"`bookended {name}`", does] for name, does in bookended.COMMANDS.items()]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    rows = [[f"`bookended {name}`", does] for name, does in bookended.COMMANDS.items()]
+    return _table(["command", "does"], rows)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n".replace("|  |", "| |") for line in lines)
+
+
+def command_sections() -> str:
+    """What each command but the servers takes beside their settings."""
+    own: dict[str, list[list[str]]] = {name: [] for name in TAKEN_BY if name not in SERVERS}
+    for (flag, variable, default, meaning), names in settings_and_takers().items():
+        if not SERVERS.intersection(names):
+            for name in names:
+                own[name].append([flag, variable, default, meaning])
+    head = ["flag or argument", "variable", "default", "meaning"]
+    return "".join(
+        f"## bookended {name}\n\n{_does(name)}\n\n{_table(head, rows)}\n"
+        for name, rows in own.items()
+        if rows
+    )
+
+
+def _does(name: str) -> str:
+    command: click.Command | None = bookended.main
+    for word in name.split():
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(command), word)
+    assert command is not None
+    assert command.help
+    return inspect.cleandoc(command.help).replace("\b\n", "")
 
 
 def demo_output() -> str:
@@ -161,6 +200,8 @@ def main() -> None:
     text = with_table(text, "Configuration", configuration_table())
     text = with_table(text, "Commands", command_table())
     README.write_text(text, encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(page[: page.index("## ")] + command_sections(), encoding="utf-8")
     PICTURE.parent.mkdir(exist_ok=True)
     PICTURE.write_text(picture(pictured_lines(demo_output())), encoding="utf-8")
 

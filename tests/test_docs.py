@@ -199,6 +199,10 @@ def test_every_setting_is_in_the_readme() -> None:
     assert table in read("README.md").section("Configuration"), f"{WRITE_ANEW}:\n{table}"
 
 
+def test_every_other_option_is_on_the_page_of_commands() -> None:
+    assert read("docs/commands.md").text.endswith(readme_parts.command_sections()), WRITE_ANEW
+
+
 def test_every_command_is_in_the_readme() -> None:
     table = readme_parts.command_table()
     assert table in read("README.md").section("Commands"), f"{WRITE_ANEW}:\n{table}"
