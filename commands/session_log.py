@@ -83,7 +83,11 @@ class LogOfSettings:
         found = (it for it in read_archive(self._archive) if it.partition == place.partition)
         archive = next(found, None)
         if archive is not None and archive.log_id != place.log_id:
-            raise OtherLogError(str(archive.path), place.partition, place.log_id, archive.log_id)
+            raise LogTroubleError(
+                f"The archive {archive.path} is of another log ({archive.log_id}) than the one that"
+                f" the database was filled from ({place.log_id})",
+                "Give the archive of that log: --explore-archive.",
+            )
         return archive
 
     def _source(self, place: Place, opened: ExitStack) -> Source:

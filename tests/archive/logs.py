@@ -61,7 +61,14 @@ def archive(
     log: Log, root: Path, bounds: ArchiveBounds = SMALL, *, accepts_gap: bool = False
 ) -> int:
     """Archives all that the log has; says how many records that were."""
-    source = EmbeddedSource(log.path)
+    return archive_log(log.path, root, bounds, accepts_gap=accepts_gap)
+
+
+def archive_log(
+    path: Path, root: Path, bounds: ArchiveBounds = SMALL, *, accepts_gap: bool = False
+) -> int:
+    """The same of a log file."""
+    source = EmbeddedSource(path)
     archiver = Archiver(source, root, bounds, lambda: 0.0, accepts_gap=accepts_gap)
     counts: list[int] = []
     try:

@@ -1,8 +1,10 @@
 """`bookended explore`, and the same pages under `/explore` of `bookended run`."""
 
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -35,18 +37,27 @@ def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
-def test_beside_the_collector_and_alone(begin: Callable[..., Server]) -> None:
+def test_beside_the_collector_and_alone(
+    begin: Callable[..., Server], cli: Cli, tmp_path: Path
+) -> None:
     running = begin("run", "--listen", "127.0.0.1:0")
     url = f"http://127.0.0.1:{running.wait_for('collector_listening')['port']}"
-    assert request(f"{url}/api/v1/sessions", start()).status == 201
+    session_id = request(f"{url}/api/v1/sessions", start()).location.rpartition("/")[2]
     assert request(f"{url}/explore").status == 200
     assert request(f"{url}/explorer").status == 404
-    alone = begin("explore", "--explore-listen", "127.0.0.1:0")
+    archive = ("--explore-archive", str(tmp_path / "archive"))
+    alone = begin("explore", "--explore-listen", "127.0.0.1:0", *archive)
     pages = alone.wait_for("explorer_listening")["url"]
     assert request(f"{pages}/sessions?range=all").status == 200
     assert request(pages.replace("/explore", "/api/v1/sessions"), start()).status == 404
-    assert alone.stop(signal.SIGTERM) == 0
     assert running.stop(signal.SIGTERM) == 0
+    assert cli("archive", "--to", str(tmp_path / "archive")).returncode == 0
+    with closing(sqlite3.connect(tmp_path / "bookended-data" / "log.db")) as log, log:
+        log.execute("DELETE FROM log_records")  # as retention does
+    answer = request(f"{pages}/session/events?id={session_id}")
+    assert answer.status == 200, answer.body
+    assert b"sessionStart" in answer.body
+    assert alone.stop(signal.SIGTERM) == 0
 
 
 def test_a_user_who_may_read_the_views_alone(

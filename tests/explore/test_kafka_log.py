@@ -10,7 +10,7 @@ from explore.log import LogTroubleError, Place
 from models.avro import encode
 from models.policy import DEFAULT_POLICY, Policy
 from processor.kafka_reader import KafkaReader
-from tests.explore.test_session_log import ID, a_session
+from tests.explore.played import ID, a_session
 from tests.kafka.broker import new_topic, producer
 from tests.processor_shell.world import session_id
 from tests.servers import KafkaServer

@@ -5,74 +5,34 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from sqlalchemy import insert
 
-from commands.session_log import BOUNDS, LogOfSettings
-from commands.settings import Exploring
 from explore.events import state_periods
 from explore.log import Place, Received, place_of
 from explore.reading import reading, session_rows
 from models.policy import DEFAULT_POLICY, Policy
-from models.records import Event
 from models.tables import forgotten_sessions
 from models.time_line import SessionRows
-from tests.explore.served import Answer, Site
+from tests.explore.played import ID, a_session, log_of, new_world, play, rows_of_events
+from tests.explore.served import Site
 from tests.processor_shell.test_exactly_once import crowd
 from tests.processor_shell.world import World, event, session_id
-
-HOSTILE: Final = """<script>alert(1)</script>\u202e"""
-START: Final = {"media.length": 600, "media.contentType": "VOD", "media.name": HOSTILE}
-AD: Final = {"media.ad.id": "a", "media.ad.length": 5, "media.ad.podPosition": 1}
-BREAK: Final = {"media.ad.podIndex": 1, "media.ad.podSecond": 0}
-ID: Final = session_id(1)
-
-
-def a_session() -> list[Event]:
-    """An ad whose break is never completed, a repeat, a late ping, and a state that ends."""
-    return [
-        event("sessionStart", 0, params=START, custom={"who": HOSTILE}),
-        event("play", 0),
-        event("stateStart", 10, params={"media.state.name": "mute"}),
-        event("ping", 20),
-        event("ping", 20),
-        event("adBreakStart", 30, params=BREAK),
-        event("adStart", 30, params=AD),
-        event("stateEnd", 35, playhead_ms=30_000, params={"media.state.name": "mute"}),
-        event("adComplete", 40, playhead_ms=30_000),
-        event("ping", 12)._replace(received_at=event("ping", 41).received_at),
-        event("sessionEnd", 50, playhead_ms=30_000),
-        event("ping", 60),
-    ]
-
-
-def log_of(world: World, archive: Path | None = None, **bounds: int) -> LogOfSettings:
-    settings = Exploring(data=world.folder)
-    return LogOfSettings(settings, archive, BOUNDS._replace(**bounds))
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.close()
+    with new_world(tmp_path) as world:
+        yield world
 
 
 @pytest.fixture
 def played(world: World) -> World:
     """`a_session`, with records of another one between its own."""
-    for one in a_session():
-        world.append_events(1, one)
-        world.append_events(2, one._replace(type="ping", params=None, custom=None))
-    world.now_ms = event("ping", 60).received_at
-    world.process()
+    play(world)
     return world
-
-
-def rows_of_events(page: Answer) -> list[str]:
-    return [row.text for row in page.all("tr")[1:]]
 
 
 def test_the_events_are_told_with_what_each_did(played: World, serve: Callable[..., Site]) -> None:

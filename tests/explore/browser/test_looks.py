@@ -9,8 +9,8 @@ from playwright.sync_api import expect
 
 from tests.explore.browser.conftest import Open
 from tests.explore.browser.tabs import PHONE, Tab
+from tests.explore.played import ID, a_session, log_of
 from tests.explore.served import Site, serving
-from tests.explore.test_session_log import ID, a_session, log_of
 from tests.processor_shell.world import World
 
 
