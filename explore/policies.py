@@ -14,14 +14,20 @@ SWITCHES: Final[dict[str, tuple[str, str]]] = {
     "stall_detection": ("on", "off"),
 }
 """The policy's switches with their two settings (docs/rules.md "Policy")."""
+SWITCH_WORDS: Final = {
+    "unclosed_break": "What ads count as in a break without its closing bookend: content, or ads.",
+    "break_gap": "What the time in a break that no ad fills counts as: neither, or content.",
+    "stall_detection": "Whether a playhead that stands still while playing is a stall or content.",
+}
+"""What each of them decides, for those who have not read the rules."""
 _FIGURES: Final = {
     **TOTALS,
     "watched_ms": "watched",
     "ad_count": "ads that count",
     "unbookended_ad_count": "unbookended ads",
-    "ad_break_count": "whole breaks",
+    "ad_break_count": "breaks that count",
     "void_ad_break_count": "void breaks",
-    "stall_count": "stalls",
+    "stall_count": "number of stalls",
     "finding_count": "kinds of findings",
 }
 

@@ -19,7 +19,7 @@ from explore.events import after_of, part_of, state_lanes
 from explore.filters import BadAddressError, kept, must_be_text
 from explore.log import LogTroubleError, Place, SessionLog, is_forgotten, place_of
 from explore.pages import Explorer, Pages
-from explore.policies import SWITCHES, compared, other_policy
+from explore.policies import SWITCH_WORDS, SWITCHES, compared, other_policy
 from explore.reading import SPANS_SHOWN_MAX, session_rows, sessions_like
 from explore.time_line import missing, picture
 from models.rule_texts import RULE_TEXTS
@@ -115,6 +115,7 @@ class SessionPages(Pages):
             switch=switch,
             kept=kept(request.query_params),
             switches=SWITCHES,
+            switch_words=SWITCH_WORDS,
             sides=drawn,
             figures=compared(sides[0].session, sides[1].session),
             moved_on=[it for it in compared(rows.session, sides[0].session) if it.differs],

@@ -3,6 +3,7 @@ and what they say when they cannot be had."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from playwright.sync_api import expect
@@ -12,6 +13,9 @@ from tests.explore.browser.tabs import PHONE, Tab
 from tests.explore.played import ID, a_session, log_of
 from tests.explore.served import Site, serving
 from tests.processor_shell.world import World
+
+TOLD: Final = {"events": "th:has-text('Type')", "policy": ".line"}
+"""What must be whole in the window of a phone, by the page; the next column is what events did."""
 
 
 @pytest.fixture
@@ -43,6 +47,9 @@ def test_the_events_come_into_the_page(looked_into: tuple[World, Site], open_tab
     assert tab.path == f"/session?id={ID}"
     tab.page.get_by_text("customMetadata").first.click()
     expect(tab.page.locator("details[open] pre").first).to_contain_text("<script>alert(1)</script>")
+    # The name turns the direction of what follows it: of itself alone.
+    name = tab.page.locator("h1").get_by_text("alert(1)")
+    expect(name).to_have_css("unicode-bidi", "isolate")
     assert tab.faults() == []
     tab.shot("events-light-wide")
 
@@ -69,6 +76,9 @@ def test_a_page_of_its_own_on_a_phone(
     tab.open(f"/session/{page}?id={ID}")
     assert tab.faults() == []
     assert tab.overhang_px() <= 0
+    told = tab.page.locator(TOLD[page]).first.bounding_box()
+    assert told is not None
+    assert told["x"] + told["width"] <= PHONE[0], "one must scroll to see what it is about"
     tab.shot(f"{page}-{scheme}-phone")
 
 
