@@ -13,9 +13,9 @@ from typing import Any, BinaryIO, Final, NamedTuple
 from fastavro import block_reader
 
 from models.archived import ARCHIVE_SCHEMA, from_fields
-from models.archived_bare import BareRecords
+from models.archived_bare import PING, BareRecords
 from models.avro import UndecodableRecord
-from models.records import LogRecord, Record
+from models.records import Event, LogRecord, Record
 from processor.archive import ArchiveDamagedError, Entry, PartitionArchive
 from processor.archive_check import must_be_whole
 from processor.by_session import Item, Stretch, arrived_at, offset_of, placed
@@ -173,11 +173,13 @@ def _in_order(
     """`others`: each with the number of bare records before it."""
     session_ids: list[bytes] = []
     items: list[Item] = []
-    packed = bare.packed()
+    packed, kinds = bare.numbers()
     rows: list[Item] = [*packed]
-    for place, (offset, event) in bare.other_events(packed).items():
-        session_id = bare.session_ids[place].decode()
-        rows[place] = PlacedRecord(partition, offset, Record(session_id, False, (event,)))
+    for index, kind in kinds.items():
+        ts, playhead_ms, received_at, offset = PING.unpack(packed[index])
+        event = Event(kind, ts, playhead_ms, received_at=received_at)
+        session_id = bare.session_ids[index].decode()
+        rows[index] = PlacedRecord(partition, offset, Record(session_id, False, (event,)))
     begin = 0
     for before, record in others:
         session_ids += bare.session_ids[begin:before]

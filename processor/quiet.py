@@ -242,7 +242,7 @@ def pass_row(state: SessionState, pings: bytes, begin: int, policy: Policy) -> i
             or count >= _EVENTS_BELOW
         ):
             break
-        if received_at - due_since > REORDER_WINDOW_MS:
+        while received_at - due_since > REORDER_WINDOW_MS:
             dt, moved_ms = due_ts - clock, due_ms - ms
             if not 0 < dt <= PING_GAP_MS or due_ms > ms_max:
                 break
@@ -251,15 +251,15 @@ def pass_row(state: SessionState, pings: bytes, begin: int, policy: Policy) -> i
                     break
             elif not 0 < 2 * moved_ms <= 3 * dt + 2000:
                 break
-            following = row[due + 1]
-            if received_at - following[2] > REORDER_WINDOW_MS:
-                break
             clock, ms = due_ts, due_ms
             count += 1
             due += 1
-            due_ts, due_ms, due_since, _ = following
-        newest_ts, newest_since = ts, received_at
-        at += 1
+            due_ts, due_ms, due_since, _ = row[due]
+        else:
+            newest_ts, newest_since = ts, received_at
+            at += 1
+            continue
+        break  # what is due cannot be applied so
     if at > known:
         applied = row[max(0, due - REMEMBERED_HASHES) : due]
         newer = [

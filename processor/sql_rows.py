@@ -12,8 +12,10 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
+    Column,
     Connection,
     Delete,
+    Dialect,
     Insert,
     Table,
     Update,
@@ -25,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-from models.rows import RowKey, Summary
+from models.rows import OpenSpan, RowKey, SessionFigures, StartRow, Summary
 from models.tables import (
     CHILD_TABLES,
     closes_outbox,
@@ -47,6 +49,11 @@ ENDLESS: Final = ("untracked_ms", "initial_startup_ms")
 """Figures that a client can drive beyond what SQL holds, with a clock that jumps to and fro."""
 
 
+_KEY: Final = ("projection", "session_id")
+_CLOSED: Final = (*_KEY, "log_partition", "first_offset", "last_offset", *SessionFigures._fields)
+_LIVE: Final = (*_CLOSED, "due_at", "state", *OpenSpan._fields)
+
+
 class SessionWrite(NamedTuple):
     """A session as a checkpoint writes it. `state` is what a restart goes on from."""
 
@@ -66,11 +73,11 @@ class AfterCloseWrite(NamedTuple):
 
 
 class _Prepared(NamedTuple):
-    """A statement for the driver: its text, the names of its parameters in order, and what makes
-    the driver's value of ours, by place."""
+    """A statement for the driver: its text, which of a row's values each parameter takes, and what
+    makes the driver's value of ours, by parameter."""
 
     text: str
-    names: tuple[str, ...]
+    order: tuple[int, ...]
     converts: Sequence[tuple[int, Callable[[Any], Any]]]
 
 
@@ -118,9 +125,9 @@ def _write_rows(
     _write_sessions(connection, projection, sessions)
     after_closes = [write for batch in batches for write in batch.after_closes]
     update_after_closes(connection, projection, after_closes)
-    _upsert(connection, finding_rows, _after_close_findings(projection, after_closes))
+    _upsert_named(connection, finding_rows, _after_close_findings(projection, after_closes))
     letters = [letter for batch in batches for letter in batch.dead_letters]
-    _upsert(connection, dead_letters, _letter_rows(projection, topic, letters))
+    _upsert_named(connection, dead_letters, _letter_rows(projection, topic, letters))
     _run(connection, insert(closes_outbox), _close_rows(projection, batches))
     write_gaps(connection, projection, batches)
 
@@ -130,31 +137,48 @@ def _run(connection: Connection, statement: Insert | Update | Delete, rows: Rows
         connection.execute(statement, rows)
 
 
-def _upsert(connection: Connection, table: Table, rows: Rows) -> None:
-    """Writes rows, over those that are there. Past SQLAlchemy's parameters, which take as long as
-    SQLite does: a checkpoint is mostly this."""
+def _upsert(
+    connection: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Writes rows, their values in the order of `names`, over those that are there. Past
+    SQLAlchemy's parameters, which take as long as SQLite does: a checkpoint is mostly this."""
     if rows:
-        text, names, converts = _prepared(table, tuple(rows[0]))
-        values = []
-        for row in map(itemgetter(*names), rows):
-            sent = list(row)
-            for index, convert in converts:
-                sent[index] = convert(sent[index])
-            values.append(tuple(sent))
-        connection.exec_driver_sql(text, values)
+        text, order, converts = _prepared(table, names)
+        given = [*zip(*rows, strict=True)]
+        columns: list[Iterable[Any]] = [given[index] for index in order]
+        for index, convert in converts:
+            columns[index] = map(convert, columns[index])
+        connection.exec_driver_sql(text, [*zip(*columns, strict=True)])
+
+
+def _upsert_named(connection: Connection, table: Table, rows: Rows) -> None:
+    if rows:
+        names = tuple(rows[0])
+        _upsert(connection, table, names, [*map(itemgetter(*names), rows)])
 
 
 @cache
 def _prepared(table: Table, names: tuple[str, ...]) -> _Prepared:
     dialect = sqlite.dialect()
     compiled = _upserting(table).compile(dialect=dialect, column_keys=names)
-    order = tuple(compiled.positiontup or ())
+    parameters = tuple(compiled.positiontup or ())
     converts = [
         (index, convert)
-        for index, name in enumerate(order)
-        if (convert := table.c[name].type.dialect_impl(dialect).bind_processor(dialect))
+        for index, name in enumerate(parameters)
+        if (convert := _convert(table.c[name], dialect))
     ]
-    return _Prepared(str(compiled), order, converts)
+    return _Prepared(str(compiled), tuple(map(names.index, parameters)), converts)
+
+
+def _convert(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    if column.name in ENDLESS:
+        return _bounded
+    return column.type.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _bounded(value: int | None) -> int | None:
+    """Else one session would stop its partition."""
+    return None if value is None else min(value, BIGINT_MAX)
 
 
 @cache
@@ -206,15 +230,15 @@ def delete_gone(connection: Connection, projection: int, sessions: Iterable[Sess
 def _write_children(
     connection: Connection, projection: int, sessions: Iterable[SessionWrite]
 ) -> None:
-    new: defaultdict[str, Rows] = defaultdict(list)
+    new: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    names: dict[str, tuple[str, ...]] = {}
     for write in sessions:
-        for (name, _), row in write.summary.rows.items():
-            fields = row._asdict()
-            fields["projection"] = projection
-            fields["session_id"] = write.summary.session_id
-            new[name].append(fields)
-    for name, rows in new.items():
-        _upsert(connection, CHILD_TABLES[name], rows)
+        key = projection, write.summary.session_id
+        for (table, _), row in write.summary.rows.items():
+            new[table].append((*key, *row))
+            names[table] = row._fields
+    for table, rows in new.items():
+        _upsert(connection, CHILD_TABLES[table], (*_KEY, *names[table]), rows)
 
 
 def _gone_row(projection: int, session_id: str, key: RowKey) -> dict[str, Any]:
@@ -226,39 +250,25 @@ def _gone_row(projection: int, session_id: str, key: RowKey) -> dict[str, Any]:
 def _write_sessions(
     connection: Connection, projection: int, sessions: Iterable[SessionWrite]
 ) -> None:
-    live: Rows = []
-    closed: Rows = []
-    starts: Rows = []
+    live: list[tuple[Any, ...]] = []
+    closed: list[tuple[Any, ...]] = []
+    starts: list[tuple[Any, ...]] = []
+    moved: Rows = []
     for write in sessions:
         summary = write.summary
+        key = projection, summary.session_id
         if summary.start is not None:
-            start = summary.start._asdict()
-            start.update(projection=projection, session_id=summary.session_id)
-            starts.append(start)
-        (closed if summary.final else live).append(_session_row(projection, write))
-    moved = [{"projection_": projection, "session_id_": row["session_id"]} for row in closed]
-    _upsert(connection, session_starts, starts)
-    _upsert(connection, sessions_live, live)
+            starts.append((*key, *summary.start))
+        row = (*key, *write[1:4], *summary.figures)
+        if summary.final:
+            closed.append(row)
+            moved.append({"projection_": projection, "session_id_": summary.session_id})
+        else:
+            live.append((*row, write.due_at, write.state, *summary.open_span))
+    _upsert(connection, session_starts, (*_KEY, *StartRow._fields), starts)
+    _upsert(connection, sessions_live, _LIVE, live)
     _run(connection, _delete(sessions_live), moved)
-    _upsert(connection, sessions_closed, closed)
-
-
-def _session_row(projection: int, write: SessionWrite) -> dict[str, Any]:
-    summary = write.summary
-    row = summary.figures._asdict()
-    row.update(
-        projection=projection,
-        session_id=summary.session_id,
-        log_partition=write.log_partition,
-        first_offset=write.first_offset,
-        last_offset=write.last_offset,
-    )
-    for name in ENDLESS:
-        if row[name] is not None and row[name] > BIGINT_MAX:
-            row[name] = BIGINT_MAX  # else one session would stop its partition
-    if not summary.final:
-        row.update(due_at=write.due_at, state=write.state, **summary.open_span._asdict())
-    return row
+    _upsert(connection, sessions_closed, _CLOSED, closed)
 
 
 def update_after_closes(

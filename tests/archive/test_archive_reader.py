@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -158,11 +159,23 @@ def test_a_block_with_fewer_records_than_it_says_is_damage(tmp_path: Path) -> No
 
 
 def test_a_number_below_zero_is_damage(tmp_path: Path) -> None:
-    made = open_partition(tmp_path, "topic", 0, "log")
-    growing = GrowingFile(made.path, 0, T0)
     fields = to_fields(log_record(0, T0, 1, Event("ping", T0, 7)))
     fields["events"][0]["playhead_ms"] = -7
+    with pytest.raises(ArchiveDamagedError, match="below 0"):
+        read_whole(archive_of_one(tmp_path, fields))
+
+
+def test_a_session_id_that_is_not_ascii_is_damage(tmp_path: Path) -> None:
+    fields = to_fields(log_record(0, T0, 1, Event("ping", T0, 7)))
+    fields["session_id"] = "\u00e9" * 32
+    with pytest.raises(ArchiveDamagedError, match="not ASCII"):
+        read_whole(archive_of_one(tmp_path, fields))
+
+
+def archive_of_one(root: Path, fields: dict[str, Any]) -> PartitionArchive:
+    """With a record that no archiver would write."""
+    made = open_partition(root, "topic", 0, "log")
+    growing = GrowingFile(made.path, 0, T0)
     growing.add(fields)
     made.append(growing.finish(1))
-    with pytest.raises(ArchiveDamagedError, match="below 0"):
-        read_whole(made)
+    return made
