@@ -28,12 +28,19 @@ Finding = tuple[int, int, str]
 NO_LIMIT: Final = 2**62
 
 
-class _Hot:
-    """The fields that a quiet ping reads or writes (`quiet`).
+class _First:
+    """The one field that a quiet ping touches (`quiet`).
 
-    Slots lie in memory in order of their names, a base class's first: together, these share a few
-    cache lines, which is what an event of one of many sessions waits for (`tests/bench`).
+    Slots lie in memory in order of their names, a base class's first: this one shares the cache
+    line of the object's head, which is what an event of one of many sessions waits for
+    (`tests/bench`).
     """
+
+    __slots__ = ("quiet",)
+
+
+class _Hot(_First):
+    """The fields that the first and the last of a row of quiet pings read or write."""
 
     __slots__ = (
         "ad",
@@ -56,7 +63,6 @@ class _Hot:
         "player",
         "playhead_limit_ms",
         "playhead_ms",
-        "quiet",
         "run_events",
         "run_start",
         "span_activity",
@@ -264,5 +270,5 @@ class SessionState(_Hot):
         return self.player == "playing" and self.ad_break is None and self.ad is None
 
 
-STATE_FIELDS: Final = (*_Hot.__slots__, *SessionState.__slots__)
+STATE_FIELDS: Final = (*_First.__slots__, *_Hot.__slots__, *SessionState.__slots__)
 _values: Final = attrgetter(*STATE_FIELDS)

@@ -7,7 +7,7 @@ not in it is a new session.
 """
 
 from collections.abc import Iterable, MutableMapping, Sequence
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple
 
 from models.avro import BARE_START, UndecodableRecord, decode
@@ -146,10 +146,16 @@ def new_state(partition: int, offset: int, record: Record) -> SessionState:
     return state
 
 
-def _fetch(states: MutableMapping[str, SessionState], ids: Iterable[str]) -> None:
+def _fetch(states: MutableMapping[str, SessionState], ids: Sequence[str]) -> None:
     """Touches what folding records of these sessions will read. It then waits for the memory of
-    many sessions at once, and not of one after the other."""
-    known = filter(None, map(states.get, ids))
+    many sessions at once, and not of one after the other: the less is done between two, the more
+    of them. So `itemgetter`, which asks for all of the ids in one go."""
+    if len(ids) < 2:
+        return
+    try:
+        known: Iterable[SessionState] = itemgetter(*ids)(states)
+    except KeyError:  # a new session is among them
+        known = filter(None, map(states.get, ids))
     b"".join(filter(None, map(_QUIET, known)))
 
 
