@@ -89,6 +89,14 @@ def producer(log: KafkaLog) -> Any:
     )
 
 
+def abandon(client: Any) -> None:
+    """Ends a producer and what it still has. Its `close` alone gives up where a record cannot be
+    delivered, and leaves a thread that delivers it later, whatever is going on by then."""
+    client._sender.force_close()
+    client._sender.join(10)
+    client.close(timeout=1)
+
+
 @contextmanager
 def transactional(log: KafkaLog) -> Iterator[Any]:
     """A producer whose records count only when their transaction is committed."""

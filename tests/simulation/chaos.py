@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import click
 from kafka.errors import KafkaError
 
-from tests.kafka.broker import producer
+from tests.kafka.broker import abandon, producer
 from tests.simulation.chaos_faults import AT_PROGRAMS, AT_SERVERS, Strike
 from tests.simulation.cluster import PARTITIONS, Cluster
 from tests.simulation.crowd import Crowd, Fates
@@ -135,7 +135,7 @@ def _spoil(cluster: Cluster) -> None:
             place = int(time.monotonic()) % PARTITIONS
             client.send(cluster.log.topic, b"no record", b"nobody", partition=place).get(2)
         finally:
-            client.close(timeout=1)
+            abandon(client)
 
 
 def _settle(cluster: Cluster) -> None:
