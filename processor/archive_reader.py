@@ -19,7 +19,7 @@ from models.records import Event, LogRecord, Record
 from processor.archive import ArchiveDamagedError, Entry, PartitionArchive
 from processor.archive_check import must_be_whole
 from processor.by_session import Item, Stretch, arrived_at, offset_of, placed
-from processor.step import DeadLetter, Decoded, PlacedRecord, decode_records
+from processor.step import DeadLetter, Decoded, PlacedRecord, decode_any
 
 _WRITTEN: Final = {name: value for name, value in ARCHIVE_SCHEMA.items() if name[:2] != "__"}
 """This release's schema as a file has it: without what the library adds."""
@@ -159,8 +159,7 @@ def _found(partition: int, fields: dict[str, Any]) -> PlacedRecord | DeadLetter:
     found = from_fields(partition, fields)
     if not isinstance(found, LogRecord):
         return PlacedRecord(partition, fields["offset"], found)
-    again = decode_records([found])
-    return again.records[0] if again.records else again.dead_letters[0]
+    return decode_any(found)
 
 
 def _in_order(

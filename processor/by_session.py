@@ -1,25 +1,37 @@
 """A stretch of one partition's log with its records by session, and the fold of it.
 
-Part of the pure core. What a rebuild folds: sessions know nothing of each other, so each may take
-all of its records at once, and its quiet pings in a row. The rows are those of `step.fold_records`
-over the same records in log order; a test holds it to that.
+Part of the pure core. What a rebuild folds, and a processor that catches up: sessions know nothing
+of each other, so each may take all of its records at once, and its quiet pings in a row. The rows
+are those of `step.fold_records` over the same records in log order; a test holds it to that.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from models.archived_bare import PING
+from models.avro import BARE_START
+from models.bare import read_bare
 from models.policy import Policy
-from models.records import Event, Record
+from models.records import Event, LogRecord, Record
 from processor.quiet import pass_row
 from processor.session import arrive, end_of_list
 from processor.state import SessionState
-from processor.step import DeadLetter, Decoded, PlacedRecord, new_state
+from processor.step import DeadLetter, PlacedRecord, decode_any, new_state
 
 Item = bytes | PlacedRecord
 """A record: a bare ping as a `PING`, or any other one."""
 
 _BARE: Final = (None, None, None, None)
+_pack: Final = PING.pack
+
+
+class Folded(NamedTuple):
+    """What folding some records did: events, and how many of them were late or repeats."""
+
+    event_count: int
+    late_event_count: int
+    duplicate_event_count: int
 
 
 class Stretch(NamedTuple):
@@ -77,21 +89,38 @@ def placed(partition: int, session_id: str, item: Item) -> PlacedRecord:
     return PlacedRecord(partition, offset, Record(session_id, False, (event,)))
 
 
-def by_session(decoded: Decoded, next_offset: int) -> Stretch:
-    """What was decoded of one partition."""
-    sessions: dict[str, list[Item]] = {}
-    for record in decoded.records:
-        sessions.setdefault(record.record.session_id, []).append(_item(record))
-    last = decoded.records[-1].record.events[-1].received_at if decoded.records else 0
-    return Stretch(sessions, decoded.dead_letters, next_offset, last)
+def stretch_of(log_records: Sequence[LogRecord], next_offset: int) -> Stretch:
+    """Decodes records of one partition, as `step.decode_records` does. What lies below
+    `next_offset` and is none of them is for no reader."""
+    sessions: defaultdict[bytes, list[Item]] = defaultdict(list)
+    letters: list[DeadLetter] = []
+    last = 0
+    for log_record in log_records:
+        partition, offset, received_at, key, value = log_record
+        bare = read_bare(BARE_START, received_at, key, value)
+        if bare is None:
+            found = decode_any(log_record)
+            if isinstance(found, DeadLetter):
+                letters.append(found)
+                continue
+            item = _item(found)
+        elif bare[0] == "ping":
+            item = _pack(bare[1], bare[2], received_at, offset)
+        else:
+            item = PlacedRecord(partition, offset, Record(key.decode(), False, (bare,)))
+        sessions[key].append(item)
+        last = received_at
+    by_id = {key.decode(): items for key, items in sessions.items()}
+    return Stretch(by_id, letters, next_offset, last)
 
 
-def _item(record: PlacedRecord) -> Item:
-    _, offset, (_, offline, events) = record
+def _item(placed: PlacedRecord) -> Item:
+    """A bare ping may be of a shape that only the library reads: a producer's own session id."""
+    _, offset, (_, offline, events) = placed
     kind, ts, playhead_ms, *details, received_at = events[0]
     if kind != "ping" or offline or len(events) > 1 or tuple(details) != _BARE:
-        return record
-    return PING.pack(ts, playhead_ms, received_at, offset)
+        return placed
+    return _pack(ts, playhead_ms, received_at, offset)
 
 
 def fold_sessions(
@@ -99,10 +128,14 @@ def fold_sessions(
     partition: int,
     sessions: Mapping[str, Sequence[Item]],
     policy: Policy,
-) -> int:
-    """Folds each session's records into its state, in place. Returns how many events that were."""
-    event_count = 0
+) -> Folded:
+    """Folds each session's records into its state, in place."""
+    event_count = late = duplicate = 0
     for session_id, items in sessions.items():
+        state = states.get(session_id)
+        if state is not None:
+            late -= state.late_count
+            duplicate -= state.duplicate_count
         event_count += len(items)
         begin = 0
         for place, item in enumerate(items):
@@ -115,7 +148,10 @@ def fold_sessions(
             begin = place + 1
         if begin < len(items):
             _fold_pings(states, partition, session_id, items[begin:], policy)
-    return event_count
+        state = states[session_id]
+        late += state.late_count
+        duplicate += state.duplicate_count
+    return Folded(event_count, late, duplicate)
 
 
 def _fold_record(

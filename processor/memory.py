@@ -7,10 +7,10 @@ out as the batch of a checkpoint. No I/O: `runner` feeds it and writes what it g
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from models.policy import Policy
-from processor.by_session import Item, fold_sessions
+from processor.by_session import Folded, Item, fold_sessions
 from processor.claim import Claim
 from processor.due_times import DueTimes
 from processor.forgetting import scrubbed
@@ -54,14 +54,6 @@ class BadPartitionError(Exception):
             "stop what writes them, then start the processor again, once with "
             "--accept-bad-records if there are more of them ahead"
         )
-
-
-class Folded(NamedTuple):
-    """What folding some records did to the counters of sessions."""
-
-    event_count: int
-    late_event_count: int
-    duplicate_event_count: int
 
 
 class PartitionMemory:
@@ -131,16 +123,16 @@ class PartitionMemory:
         self.events_since_checkpoint += event_count
         return Folded(event_count, changes.late_event_count, changes.duplicate_event_count)
 
-    def fold_sessions(self, sessions: Mapping[str, Sequence[Item]]) -> int:
-        """Folds records of this partition that lie together by session. Returns how many events
-        that were."""
-        for session_id in sessions:
-            self._wake(session_id)
+    def fold_sessions(self, sessions: Mapping[str, Sequence[Item]]) -> Folded:
+        """Folds records of this partition that lie together by session."""
+        if self._stored:
+            for session_id in sessions:
+                self._wake(session_id)
         self._changed.update(sessions)
         partition, policy = self.claim.partition, self._rules.policy
-        event_count = fold_sessions(self._states, partition, sessions, policy)
-        self.events_since_checkpoint += event_count
-        return event_count
+        folded = fold_sessions(self._states, partition, sessions, policy)
+        self.events_since_checkpoint += folded.event_count
+        return folded
 
     def moved(self, next_offset: int, records: int, dead_letters: Sequence[DeadLetter]) -> None:
         """All up to `next_offset` is folded or a dead letter. Errors: `BadPartitionError`."""

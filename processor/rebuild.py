@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 
 from processor.archive import PartitionArchive
 from processor.archive_reader import read_by_session
-from processor.by_session import Stretch, by_session
+from processor.by_session import Stretch, stretch_of
 from processor.log_gaps import TICK_DELAY_MS, AcceptedGap
 from processor.memory import PartitionMemory
 from processor.projection import Projection
 from processor.source import Source
-from processor.step import DeadLetter, decode_records
+from processor.step import DeadLetter
 
 _POLL_TIMEOUT_S: Final = 1.0
 
@@ -140,9 +140,9 @@ def _read_log(
 ) -> Iterator[Stretch]:
     source.seek(partition, next_offset)
     while True:
-        decoded = decode_records(source.poll(_POLL_TIMEOUT_S, records_max))
+        records = source.poll(_POLL_TIMEOUT_S, records_max)
         # Behind the last record or further: there are offsets that no reader gets.
-        yield by_session(decoded, source.next_offsets()[partition])
+        yield stretch_of(records, source.next_offsets()[partition])
 
 
 class _Rebuild:
@@ -214,7 +214,7 @@ class _Rebuild:
         if part.wanted is not None:
             stretch = stretch.of(part.wanted)
         memory.admit(self._projection.closed_sessions(memory.unknown(stretch.sessions)))
-        event_count = memory.fold_sessions(stretch.sessions)
+        event_count = memory.fold_sessions(stretch.sessions).event_count
         self._last_received_at = max(self._last_received_at, stretch.received_at)
         memory.moved(stretch.next_offset, 0, letters)
         self._progress(part.partition, stretch.next_offset, event_count)

@@ -91,14 +91,22 @@ def decode_records(log_records: Sequence[LogRecord]) -> Decoded:
             record = _new(Record, (key.decode(), False, (bare,)))
             records.append(_new(PlacedRecord, (partition, offset, record)))
         else:
-            try:
-                records.append(PlacedRecord(partition, offset, decode(log_record)))
-            except UndecodableRecord as error:
-                dead_letters.append(
-                    DeadLetter(partition, offset, received_at, error.reason, key, value)
-                )
+            found = decode_any(log_record)
+            if isinstance(found, DeadLetter):
+                dead_letters.append(found)
+            else:
+                records.append(found)
         next_offsets[partition] = offset + 1
     return Decoded(records, dead_letters, next_offsets)
+
+
+def decode_any(log_record: LogRecord) -> PlacedRecord | DeadLetter:
+    """Decodes a record of any shape."""
+    partition, offset, received_at, key, value = log_record
+    try:
+        return PlacedRecord(partition, offset, decode(log_record))
+    except UndecodableRecord as error:
+        return DeadLetter(partition, offset, received_at, error.reason, key, value)
 
 
 def fold_records(

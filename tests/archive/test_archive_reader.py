@@ -15,8 +15,8 @@ from models.records import EVENT_TYPES, Event, LogRecord, Record
 from processor.archive import ArchiveDamagedError, Entry, PartitionArchive, open_partition
 from processor.archive_file import GrowingFile
 from processor.archive_reader import read_archived, read_by_session
-from processor.by_session import Stretch, by_session, placed
-from processor.step import Decoded, PlacedRecord
+from processor.by_session import Stretch, placed, stretch_of
+from processor.step import PlacedRecord
 from tests.archive.logs import T0, archived
 
 EDGES = [0, 1, 63, 64, 8_191, 8_192, 2**20, 2**27 - 1, 2**27, limits.PLAYHEAD_MS_MAX]
@@ -124,11 +124,9 @@ def test_by_session_is_the_same_in_another_order(seed: int, tmp_path: Path) -> N
     log = of_all_kinds(seed)
     archive = archive_of(tmp_path, log)
     begin, end = log[150].offset, log[300].offset
-    decoded = [batch for batch in read_archived(archive, begin) if batch.records]
-    records = [one for batch in decoded for one in batch.records if one.offset < end]
-    letters = [it for batch in decoded for it in batch.dead_letters if it.offset < end]
     (stretch,) = read_by_session(archive, begin, 1_000_000)
-    assert told(stretch.below(end)) == told(by_session(Decoded(records, letters, {}), end))
+    records = [one for one in log if begin <= one.offset < end]
+    assert told(stretch.below(end)) == told(stretch_of(records, end))
     parts = [*read_by_session(archive, 0, 1)]
     assert parts[-1].next_offset == archive.next_offset
     assert sum(len(items) for part in parts for items in part.sessions.values()) == len(

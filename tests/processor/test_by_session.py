@@ -5,12 +5,13 @@ from random import Random
 
 import pytest
 
+from models.avro import encode
 from models.policy import DEFAULT_POLICY, Policy
-from models.records import Event, Record
-from processor.by_session import by_session, fold_sessions
+from models.records import Event, LogRecord, Record
+from processor.by_session import fold_sessions, stretch_of
 from processor.snapshot import dump
 from processor.state import SessionState
-from processor.step import Decoded, PlacedRecord, fold_records
+from processor.step import decode_records, fold_counting
 from processor.summarize import settle, summarize
 from tests.reference.arrivals import Tick
 from tests.reference.wild import realistic, wild
@@ -18,7 +19,7 @@ from tests.reference.wild import realistic, wild
 States = dict[str, SessionState]
 
 
-def log_of(seed: int, sessions: int = 6) -> list[PlacedRecord]:
+def log_of(seed: int, sessions: int = 6) -> list[LogRecord]:
     """Sessions of a good player and wild ones, in order of arrival."""
     records: list[Record] = []
     for number in range(sessions):
@@ -26,13 +27,27 @@ def log_of(seed: int, sessions: int = 6) -> list[PlacedRecord]:
         steps = [one for one in make(seed * 100 + number) if not isinstance(one, Tick)]
         records += [one.record._replace(session_id=f"{number:064x}") for one in steps]
     records.sort(key=lambda record: record.events[-1].received_at)
-    return [PlacedRecord(3, offset, record) for offset, record in enumerate(records, 7)]
+    return [log_record(offset, record) for offset, record in enumerate(records, 7)]
 
 
-def folded(states: States, records: Sequence[PlacedRecord], policy: Policy) -> None:
-    stretch = by_session(Decoded([*records], [], {}), records[-1].offset + 1)
-    count = fold_sessions(states, 3, stretch.sessions, policy)
-    assert count == sum(len(placed.record.events) for placed in records)
+def log_record(offset: int, record: Record) -> LogRecord:
+    session_id, offline, events = record
+    value = encode(session_id, events, offline=offline)
+    return LogRecord(3, offset, events[-1].received_at, session_id.encode(), value)
+
+
+def fold_both(
+    grouped: States, in_order: States, log_records: Sequence[LogRecord], policy: Policy
+) -> None:
+    """Session by session, and in log order; with the same counts."""
+    stretch = stretch_of(log_records, log_records[-1].offset + 1)
+    counted = fold_sessions(grouped, 3, stretch.sessions, policy)
+    records = decode_records(log_records).records
+    assert len(records) == len(log_records)
+    changes = fold_counting(in_order, records, policy)
+    events = sum(len(placed.record.events) for placed in records)
+    assert counted == (events, changes.late_event_count, changes.duplicate_event_count)
+    assert changes.session_ids == stretch.sessions.keys()
 
 
 def told(states: States) -> dict[str, tuple[object, bytes]]:
@@ -54,8 +69,7 @@ def test_both_orders_give_the_same_states(seed: int) -> None:
     begin = 0
     while begin < len(log):
         end = begin + chance.choice([1, 5, 40, 400])
-        folded(grouped, log[begin:end], policy)
-        fold_records(in_order, log[begin:end], policy)
+        fold_both(grouped, in_order, log[begin:end], policy)
         if chance.random() < 0.3:
             assert told(grouped) == told(in_order)
         begin = end
@@ -75,11 +89,10 @@ def test_a_long_row_is_folded_to_its_end(spoilt: int | None) -> None:
     if spoilt is not None:
         events[spoilt] = events[spoilt]._replace(playhead_ms=events[spoilt - 1].playhead_ms)
     session_id = "a" * 64
-    log = [PlacedRecord(3, n, Record(session_id, False, (it,))) for n, it in enumerate(events)]
+    log = [log_record(n, Record(session_id, False, (it,))) for n, it in enumerate(events)]
     grouped: States = {}
     in_order: States = {}
-    folded(grouped, log, DEFAULT_POLICY)
-    fold_records(in_order, log, DEFAULT_POLICY)
+    fold_both(grouped, in_order, log, DEFAULT_POLICY)
     assert grouped[session_id].quiet == in_order[session_id].quiet
     assert grouped[session_id].quiet is not None or spoilt == 999
     assert told(grouped) == told(in_order)
