@@ -64,8 +64,8 @@ check: setup ## ruff and mypy
 
 # Several workers at once, each with whole files; the longest files go first (tests/workers.py). A
 # test that hangs is ended after so many seconds and says where it stood. Compiled code is kept: the
-# tests start hundreds of programs.
-test: export PYTHONDONTWRITEBYTECODE :=
+# tests start hundreds of programs, and what chaos and bench measure is an installed one.
+test bench chaos rebuilt: export PYTHONDONTWRITEBYTECODE :=
 test: check ## check, then all tests, several at once (one: ARGS='-n 0')
 	$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder --timeout 600 $(ARGS)
 

@@ -20,7 +20,6 @@ from commands.database import check_database, database
 from commands.embedded import now_ms
 from commands.errors import EXIT_FAILED, Failure
 from commands.kafka_clients import check_client
-from commands.kafka_topics import describe_topics, faults_of_topics
 from commands.known import KNOWN, known_failure
 from commands.logs import configure
 from commands.options import (
@@ -37,6 +36,7 @@ from commands.settings import Checking
 from commands.storage import must_be_writable, storage_failure
 from commands.tables import stdout, table
 from commands.takers import TAKEN_BY
+from commands.topics import describe_topic, faults_of_topics
 from ingest.sids import load_key_file
 from migrations import head
 from models.kafka_log import KafkaLog
@@ -129,7 +129,7 @@ def _topics(kafka: KafkaLog, placement: Placement) -> str:
             f"{kafka}: {'; '.join(faults)}",
             "Correct the topics, with Kafka's own tools if need be.",
         )
-    topic = describe_topics(kafka)
+    topic = describe_topic(kafka)
     return f"{kafka}: {topic.partitions} partitions, {topic.replicas} replicas each"
 
 

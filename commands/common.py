@@ -17,7 +17,11 @@ class Common(BaseSettings):
     """What every command takes."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix=ENV_PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        defer_build=True,  # a command reads the settings of one, and there are twenty
     )
 
     log_level: LogLevel = Field("info", description="Log lines from this level on go to stderr.")

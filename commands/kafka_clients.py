@@ -1,24 +1,20 @@
 """The parts of a log in Kafka by the client library that the log's URL chooses.
 
 Part of the composition root: `collecting` and `log_parts` ask here. Imports `ingest`, `processor`;
-what needs librdkafka only when it is chosen, for it may not be installed.
+what needs a client only when that is chosen: librdkafka may not be installed, and the other one
+would be a good part of a start.
 """
 
 import importlib
-from types import ModuleType
-from typing import Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from commands.errors import Failure
 from ingest.kafka_client import Brokers
 from ingest.kafka_closes import KafkaCloses
 from ingest.kafka_publisher import KafkaBounds, KafkaPublisher
-from ingest.kafka_python import KafkaPythonBrokers
-from ingest.kafka_python_topic import KafkaPythonTopic
-from models.kafka_log import KafkaLog
+from models.kafka_log import Client, KafkaLog
 from models.placement import Placement
 from processor.group import Membership
-from processor.kafka_closes import KafkaCloses as KafkaPythonCloses
-from processor.kafka_source import KafkaSource
 from processor.source import ClosesSink, Source
 
 
@@ -28,13 +24,36 @@ class ClosingSink(ClosesSink, Protocol):
     def close(self) -> None: ...
 
 
+class _Names(NamedTuple):
+    """Where a client's parts are, each as MODULE:CLASS."""
+
+    brokers: str
+    topic: str
+    source: str
+    closes: str
+
+
 _LIBRARY: Final = "confluent_kafka"
+_BY_CLIENT: Final[dict[Client, _Names]] = {
+    "kafka-python": _Names(
+        "ingest.kafka_python:KafkaPythonBrokers",
+        "ingest.kafka_python_topic:KafkaPythonTopic",
+        "processor.kafka_source:KafkaSource",
+        "processor.kafka_closes:KafkaCloses",
+    ),
+    "librdkafka": _Names(
+        "ingest.librdkafka:LibrdkafkaBrokers",
+        "ingest.librdkafka_topic:LibrdkafkaTopic",
+        "processor.librdkafka_source:LibrdkafkaSource",
+        "processor.librdkafka_closes:LibrdkafkaCloses",
+    ),
+}
 
 
 def check_client(log: KafkaLog) -> None:
     """Errors: `Failure` when the client that the log's URL asks for is not installed."""
     if log.client == "librdkafka":
-        _on_librdkafka(_LIBRARY)
+        _imported(_LIBRARY)
 
 
 def kafka_publisher(
@@ -46,39 +65,38 @@ def kafka_publisher(
 
 
 def _brokers(log: KafkaLog, bounds: KafkaBounds) -> Brokers:
+    of_client = _class(_BY_CLIENT[log.client].brokers)
     if log.client == "kafka-python":
-        return KafkaPythonBrokers(log)
-    made: Brokers = _on_librdkafka("ingest.librdkafka").LibrdkafkaBrokers(
-        log, bounds.records_max, bounds.bytes_max
-    )
+        made: Brokers = of_client(log)
+    else:
+        made = of_client(log, bounds.records_max, bounds.bytes_max)
     return made
 
 
 def closes_reader(log: KafkaLog) -> KafkaCloses:
     """Errors: `Failure` when the client is not installed."""
-    if log.client == "kafka-python":
-        return KafkaCloses(log, lambda: KafkaPythonTopic(log, log.closes_topic))
-    reader = _on_librdkafka("ingest.librdkafka_topic").LibrdkafkaTopic
+    reader = _class(_BY_CLIENT[log.client].topic)
     return KafkaCloses(log, lambda: reader(log, log.closes_topic))
 
 
 def kafka_source(log: KafkaLog, membership: Membership) -> Source:
     """Errors: `Failure` when the client is not installed; those of the source."""
-    if log.client == "kafka-python":
-        return KafkaSource(log, membership)
-    made: Source = _on_librdkafka("processor.librdkafka_source").LibrdkafkaSource(log, membership)
+    made: Source = _class(_BY_CLIENT[log.client].source)(log, membership)
     return made
 
 
 def closes_sink(log: KafkaLog) -> ClosingSink:
     """Errors: `Failure` when the client is not installed."""
-    if log.client == "kafka-python":
-        return KafkaPythonCloses(log)
-    made: ClosingSink = _on_librdkafka("processor.librdkafka_closes").LibrdkafkaCloses(log)
+    made: ClosingSink = _class(_BY_CLIENT[log.client].closes)(log)
     return made
 
 
-def _on_librdkafka(module: str) -> ModuleType:
+def _class(name: str) -> Any:
+    module, _, of_client = name.partition(":")
+    return getattr(_imported(module), of_client)
+
+
+def _imported(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -1,47 +1,25 @@
-"""The topics of a log in Kafka: made with their settings, and checked.
+"""The topics of a log in Kafka by kafka-python: made with their settings, and looked at.
 
-Beside the record's way: `migrate` makes them, `check` and every start look at them; clients never
-create topics. Imports `models` only.
+Beside the record's way: `migrate` makes them, whichever client the log's URL names; clients never
+create topics. Imports `topics` and `models`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from commands.errors import Failure
+from commands.topics import IN_SYNC_MIN, REPLICAS_FOR_IN_SYNC, Topic
 from models.kafka_clients import kafka_python_settings
 from models.kafka_log import CLOSES_KEPT_MS, MESSAGE_BYTES_MAX, KafkaLog
 from models.placement import Placement
 
 _ASKED_WITHIN_MS: Final = 10_000
-_RETENTION_MS_MIN: Final = 48 * 3_600_000
 _HOUR_MS: Final = 3_600_000
-_IN_SYNC_MIN: Final = 2
-_REPLICAS_FOR_IN_SYNC: Final = 3
-
-
-class Topic(NamedTuple):
-    """One topic as it is."""
-
-    name: str
-    partitions: int
-    replicas: int
-    settings: Mapping[str, str]
-
-
-class TopicMissing(Exception):
-    """There is no such topic."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-    def __str__(self) -> str:
-        return f"there is no topic {self.name}; run `bookended migrate`"
 
 
 def migrate_topics(log: KafkaLog, placement: Placement, kept_ms: int | None) -> list[str]:
@@ -70,9 +48,8 @@ def migrate_topics(log: KafkaLog, placement: Placement, kept_ms: int | None) -> 
 
 
 def _ensure(client: KafkaAdminClient, name: str, partitions: int, settings: dict[str, str]) -> str:
-    try:
-        topic = _topic(client, name)
-    except TopicMissing:
+    topic = _look_at(client, (name,)).get(name)
+    if topic is None:
         return _create(client, name, partitions, settings)
     if topic.partitions < partitions:
         client.create_partitions({name: NewPartitions(partitions)})
@@ -87,84 +64,37 @@ def _create(client: KafkaAdminClient, name: str, partitions: int, settings: dict
         client.create_topics({name: wanted}, wait_for_metadata=True)
     except TopicAlreadyExistsError:  # another `migrate` was first
         return f"topic {name}: already there"
-    topic = _topic(client, name)
-    if topic.replicas >= _REPLICAS_FOR_IN_SYNC:
+    topic = _look_at(client, (name,))[name]
+    if topic.replicas >= REPLICAS_FOR_IN_SYNC:
         resource = ConfigResource(
-            ConfigResourceType.TOPIC, name, {"min.insync.replicas": str(_IN_SYNC_MIN)}
+            ConfigResourceType.TOPIC, name, {"min.insync.replicas": str(IN_SYNC_MIN)}
         )
         client.alter_configs([resource])
     return f"topic {name}: made with {topic.partitions} partitions, {topic.replicas} replicas"
 
 
-def faults_of_topics(log: KafkaLog, placement: Placement) -> list[str]:
-    """What is wrong with the log's topics, each with the next step. Errors: `Failure`."""
-    faults: list[str] = []
+def look_at(log: KafkaLog, names: Collection[str]) -> dict[str, Topic]:
+    """The topics of these names that there are. Errors: `Failure`."""
     with admin(log) as client:
-        for name, look in ((log.topic, _faults_of_events), (log.closes_topic, _faults_of_closes)):
-            try:
-                topic = _topic(client, name)
-            except TopicMissing as missing:
-                faults.append(str(missing))
-            else:
-                faults += [f"topic {name}: {fault}" for fault in look(topic, placement)]
-    return faults
+        return _look_at(client, names)
 
 
-def describe_topics(log: KafkaLog) -> Topic:
-    """The topic of events. Errors: `Failure`, `TopicMissing`."""
-    with admin(log) as client:
-        return _topic(client, log.topic)
-
-
-def _faults_of_events(topic: Topic, placement: Placement) -> Iterator[str]:
-    settings = topic.settings
-    if topic.partitions < placement.partitions:
-        yield (
-            f"has {topic.partitions} partitions, --partitions says {placement.partitions}; "
-            "run `bookended migrate` to add them"
+def _look_at(client: KafkaAdminClient, names: Collection[str]) -> dict[str, Topic]:
+    described = client.describe_topics([*names])
+    partitions = {it["name"]: it["partitions"] for it in described if not it["error_code"]}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in partitions]
+    if not resources:
+        return {}
+    settings = client.describe_configs(resources, config_filter="all")["topic"]
+    return {
+        name: Topic(
+            name,
+            len(parts),
+            min(len(part["replica_nodes"]) for part in parts),
+            {key: str(setting["value"]) for key, setting in settings[name].items()},
         )
-    if settings["message.timestamp.type"] != "LogAppendTime":
-        yield "message.timestamp.type must be LogAppendTime: arrival times are the log's own"
-    if int(settings["max.message.bytes"]) < MESSAGE_BYTES_MAX:
-        yield f"max.message.bytes must be {MESSAGE_BYTES_MAX} or more: a list is one record"
-    if settings["cleanup.policy"] != "delete":
-        yield "cleanup.policy must be delete: compaction would take events away"
-    if 0 <= int(settings["retention.ms"]) < _RETENTION_MS_MIN:
-        yield f"retention.ms must be {_RETENTION_MS_MIN} (48 h) or more, or -1"
-    yield from _faults_of_copies(topic)
-
-
-def _faults_of_closes(topic: Topic, placement: Placement) -> Iterator[str]:
-    del placement
-    policies = set(topic.settings["cleanup.policy"].split(","))
-    if policies != {"compact", "delete"}:
-        yield "cleanup.policy must be compact,delete"
-    if 0 <= int(topic.settings["retention.ms"]) < CLOSES_KEPT_MS:
-        yield f"retention.ms must be {CLOSES_KEPT_MS} (49 h) or more"
-    yield from _faults_of_copies(topic)
-
-
-def _faults_of_copies(topic: Topic) -> Iterator[str]:
-    in_sync = int(topic.settings["min.insync.replicas"])
-    if topic.replicas >= _REPLICAS_FOR_IN_SYNC and in_sync < _IN_SYNC_MIN:
-        yield "min.insync.replicas must be 2 or more: else one broker's disk may hold the only copy"
-    if in_sync > topic.replicas:
-        yield f"min.insync.replicas is {in_sync}, but there are {topic.replicas} replicas"
-
-
-def _topic(admin: KafkaAdminClient, name: str) -> Topic:
-    """Errors: `TopicMissing`."""
-    (found,) = admin.describe_topics([name])
-    if found["error_code"] or not found["partitions"]:
-        raise TopicMissing(name)
-    resource = ConfigResource(ConfigResourceType.TOPIC, name)
-    settings = admin.describe_configs([resource], config_filter="all")["topic"][name]
-    return Topic(
-        name,
-        len(found["partitions"]),
-        min(len(partition["replica_nodes"]) for partition in found["partitions"]),
-        {key: str(setting["value"]) for key, setting in settings.items()},
-    )
+        for name, parts in partitions.items()
+    }
 
 
 @contextmanager

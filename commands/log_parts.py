@@ -4,21 +4,21 @@ Part of the composition root: the only place that knows which logs there are on 
 (`collecting` for the writing side). Imports `ingest`, `processor`, the locks and the settings.
 """
 
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import Final, NamedTuple
 
 from commands.errors import Failure
 from commands.kafka_clients import check_client, closes_sink, kafka_source
-from commands.kafka_topics import faults_of_topics
 from commands.locks import sole
 from commands.settings import Logged, Placed, Processing
 from commands.storage import make_directory_of
+from commands.topics import faults_of_topics
 from ingest.log_file import prepare_log
 from models.kafka_log import KafkaLog
 from processor.embedded_source import EmbeddedCloses, EmbeddedSource, LogRetention
 from processor.group import Membership
-from processor.kafka_reader import KafkaReader
 from processor.source import ClosesSink, Source
 
 HEARTBEATS_A_SESSION: Final = 10
@@ -104,5 +104,8 @@ def open_reader(settings: Logged, stack: ExitStack) -> Source:
     """The log for those who read all of it and are in no group: archive and rebuilds. Closed by
     `stack`. Errors: those of the source."""
     if settings.kafka is not None:
-        return stack.enter_context(closing(KafkaReader(settings.kafka)))
+        # Imported only here: it is on kafka-python, which a processor may have no need of.
+        reader = importlib.import_module("processor.kafka_reader").KafkaReader(settings.kafka)
+        source: Source = stack.enter_context(closing(reader))
+        return source
     return stack.enter_context(closing(EmbeddedSource(settings.log_path)))

@@ -4,16 +4,15 @@ Beside the record's way. Every parser raises `ValueError` with a text that ends 
 "<setting>: ...". Imports `models` only.
 """
 
+import importlib
 import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from models.kafka_log import is_kafka_url, parse_kafka_url
 from models.placement import parse_partition_counts, partition_counts_text
@@ -152,10 +151,20 @@ def _is_database_url(text: str) -> str:
     return _is_sqlite_url(text)
 
 
+def _parts(url: str) -> Any:
+    """SQLAlchemy's `URL`. Errors: `ValueError`."""
+    # Imported only for who has a database's address: a tenth of a second, and `leave` has none.
+    sqlalchemy = importlib.import_module("sqlalchemy")
+    try:
+        return sqlalchemy.make_url(url)
+    except sqlalchemy.exc.ArgumentError as error:
+        raise ValueError("no database URL") from error
+
+
 def _is_postgres_url(text: str) -> str:
     try:
-        url = make_url(text)
-    except (ArgumentError, ValueError) as error:
+        url = _parts(text)
+    except ValueError as error:
         raise ValueError(f"is not {_POSTGRES}USER:PASSWORD@HOST:PORT/DATABASE") from error
     secret = next((name for name in url.query if "password" in name), None)
     if secret is not None:
@@ -169,15 +178,15 @@ def _is_postgres_url(text: str) -> str:
 
 def database_name(url: str) -> str:
     """How a database is called in front of people: the file, or the address without password."""
-    return str(sqlite_path(url)) if url.startswith(_SQLITE) else make_url(url).render_as_string()
+    return str(sqlite_path(url)) if url.startswith(_SQLITE) else str(_parts(url).render_as_string())
 
 
 def with_password(url: str, password: str) -> str:
     """The address of a PostgreSQL database with this password in it."""
-    made = make_url(url)
+    made = _parts(url)
     if made.password is not None:
         raise ValueError("the address has a password already; give one of the two")
-    return made.set(password=password).render_as_string(hide_password=False)
+    return str(made.set(password=password).render_as_string(hide_password=False))
 
 
 def read_password(path: Path) -> str:

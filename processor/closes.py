@@ -15,6 +15,9 @@ from processor.source import Close, ClosesSink
 
 CLOSES_MAX: Final = 1_000
 """Closes in one go."""
+DELIVERED_WITHIN_MS: Final = 5_000
+ANSWERED_WITHIN_MS: Final = 3_000
+"""How long a client may take for them, and the brokers for an answer."""
 
 
 class ClosesRelay:
@@ -51,3 +54,8 @@ class ClosesRelay:
         with writing(self._engine) as connection:
             connection.execute(published, {"last": rows[-1].position})
         return len(rows)
+
+
+def value_of(close: Close) -> bytes | None:
+    """A close as Kafka's records have it. None takes an earlier one back."""
+    return None if close.closed_at is None else b"%d" % close.closed_at

@@ -2,23 +2,19 @@
 
 Beside the record's way: `closes.ClosesRelay` publishes what the outbox holds. The topic is
 compacted; key session id, value the time of the close in ms as decimal text; no value takes a close
-back. Imports `models` and
-`source`; never `ingest`.
+back. Imports `models`, `closes` and `source`; never `ingest`.
 """
 
 import contextlib
 from collections.abc import Sequence
-from typing import Final
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from models.kafka_clients import kafka_python_settings
 from models.kafka_log import KafkaLog
+from processor.closes import ANSWERED_WITHIN_MS, DELIVERED_WITHIN_MS, value_of
 from processor.source import Close, LogAwayError
-
-DELIVERED_WITHIN_MS: Final = 5_000
-ANSWERED_WITHIN_MS: Final = 3_000
 
 
 class KafkaCloses:
@@ -73,8 +69,3 @@ class KafkaCloses:
             with contextlib.suppress(KafkaError):
                 self._producer.close(timeout=2 * DELIVERED_WITHIN_MS / 1000)
             self._producer = None
-
-
-def value_of(close: Close) -> bytes | None:
-    """None takes an earlier close back."""
-    return None if close.closed_at is None else b"%d" % close.closed_at

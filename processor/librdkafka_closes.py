@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from models.kafka_clients import librdkafka_settings
 from models.kafka_log import KafkaLog
-from processor.kafka_closes import ANSWERED_WITHIN_MS, DELIVERED_WITHIN_MS, value_of
+from processor.closes import ANSWERED_WITHIN_MS, DELIVERED_WITHIN_MS, value_of
 from processor.source import Close, LogAwayError
 
 _CLOSED_WITHIN_S: Final = 1.0
@@ -56,8 +56,10 @@ class LibrdkafkaCloses:
         return Producer(
             {
                 **librdkafka_settings(self._kafka, "bookended-processor"),
-                "enable.idempotence": True,
                 "acks": "all",
+                # In order, and twice does no harm: so not by idempotence, for whose producer id a
+                # new one may wait half a second, and the processor with it.
+                "max.in.flight.requests.per.connection": 1,
                 "partitioner": "murmur2_random",
                 "delivery.timeout.ms": DELIVERED_WITHIN_MS,
                 "request.timeout.ms": ANSWERED_WITHIN_MS,

@@ -12,7 +12,8 @@ import pytest
 from commands.broker_settings import Secured
 from commands.errors import Failure
 from commands.kafka_clients import closes_reader, closes_sink, kafka_publisher, kafka_source
-from commands.kafka_topics import faults_of_topics, migrate_topics
+from commands.kafka_topics import migrate_topics
+from commands.topics import faults_of_topics
 from models.kafka_log import KafkaLog
 from models.placement import Placement, parse_partition_counts
 from models.records import LogRecord
