@@ -16,9 +16,10 @@ from commands.database import database, prepare_database
 from commands.log_parts import prepare_log_of, processor_log
 from commands.settings import Processing, ProcessingAlone
 from processor.closes import ClosesRelay
+from processor.pace import RunnerSettings
 from processor.processor_metrics import ProcessorMetrics
 from processor.projection import Projection, ensure_live_projection
-from processor.runner import Clocks, Runner, RunnerSettings
+from processor.runner import Clocks, Runner
 
 POLL_RECORDS_ALONE: Final = 5_000
 """Records at a time of a processor in a process of its own: about 50 ms of work."""

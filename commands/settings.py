@@ -300,7 +300,7 @@ class Processing(Placed, Stored, Ruling, Grouped):
         Duration, Field(ge=timedelta(milliseconds=50), le=timedelta(minutes=1))
     ] = Field(timedelta(seconds=1), description="Time from one checkpoint to the next.")
     checkpoint_events: Annotated[int, Field(ge=100, le=1_000_000)] = Field(
-        50_000, description="Events after which a checkpoint is due before its time."
+        50_000, description="Events after which a checkpoint is due early; far behind, four times."
     )
     log_retention: Annotated[Duration, Field(ge=timedelta(minutes=1))] | None = Field(
         None,

@@ -5,7 +5,8 @@ On the record's way: before the first record of a partition and inside every che
 """
 
 import uuid
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -98,40 +99,49 @@ def read_rules(connection: Connection, projection: int) -> Rules:
 
 
 def take(
-    connection: Connection, projection: int, partition: int, log: tuple[str, str], start_offset: int
-) -> Claim:
-    """Makes the caller the owner of the partition, from `start_offset` if nobody ever was.
+    connection: Connection,
+    projection: int,
+    log: tuple[str, str],
+    start_offsets: Mapping[int, int],
+) -> list[Claim]:
+    """Makes the caller the owner of the partitions, each from its start offset if nobody ever was.
 
     `log` is the log's name and id. Errors: `OtherLogError`.
     """
     log_name, log_id = log
-    mine = _row_of(projection, partition)
-    row = connection.execute(select(progress.c.version, progress.c.log_id).where(*mine)).first()
-    if row is not None and row.log_id != log_id:
-        raise OtherLogError(log_name, partition, row.log_id, log_id)
+    mine = progress.c.projection == projection, progress.c.log_partition.in_([*start_offsets])
+    found = select(progress.c.log_partition, progress.c.version, progress.c.log_id).where(*mine)
+    versions: dict[int, int] = {}
+    for partition, version, stored_log_id in connection.execute(found):
+        if stored_log_id != log_id:
+            raise OtherLogError(log_name, partition, stored_log_id, log_id)
+        versions[partition] = version
     owner = str(uuid.uuid4())
-    if row is None:
-        connection.execute(
-            insert(progress).values(
-                projection=projection,
-                log_partition=partition,
-                owner=owner,
-                version=1,
-                next_offset=start_offset,
-                log_id=log_id,
-            )
-        )
-        return Claim(partition, owner, 1)
-    version = row.version + 1
-    connection.execute(update(progress).where(*mine).values(owner=owner, version=version))
-    return Claim(partition, owner, version)
+    connection.execute(
+        update(progress).where(*mine).values(owner=owner, version=progress.c.version + 1)
+    )
+    new = [
+        {
+            "projection": projection,
+            "log_partition": partition,
+            "owner": owner,
+            "version": 1,
+            "next_offset": start_offset,
+            "log_id": log_id,
+        }
+        for partition, start_offset in start_offsets.items()
+        if partition not in versions
+    ]
+    if new:
+        connection.execute(insert(progress), new)
+    return [Claim(partition, owner, versions.get(partition, 0) + 1) for partition in start_offsets]
 
 
 def advance(
     connection: Connection, projection: int, claim: Claim, next_offset: int, tick: int | None
 ) -> Claim:
     """Moves the partition's progress if the claim still holds. Errors: `StaleOwnerError`."""
-    mine = _row_of(projection, claim.partition)
+    mine = progress.c.projection == projection, progress.c.log_partition == claim.partition
     still_owner = (progress.c.owner == claim.owner, progress.c.version == claim.version)
     version = claim.version + 1
     moved = connection.execute(
@@ -142,7 +152,3 @@ def advance(
     if moved.rowcount == 0:
         raise StaleOwnerError(claim.partition)
     return claim._replace(version=version)
-
-
-def _row_of(projection: int, partition: int) -> tuple[Any, Any]:
-    return progress.c.projection == projection, progress.c.log_partition == partition

@@ -83,6 +83,9 @@ class EmbeddedSource:
             (first,) = self._file.connection.execute(_START).fetchone()
         return self.end_offset(_PARTITION) if first is None else int(first)
 
+    def start_offsets(self, partitions: Collection[int]) -> Mapping[int, int]:
+        return {partition: self.start_offset(partition) for partition in partitions}
+
     def end_offset(self, partition: int) -> int:
         del partition
         with self._file.faults():

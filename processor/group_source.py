@@ -18,6 +18,10 @@ from processor.group import Membership
 FETCH_BYTES_MAX: Final = 1024 * 1024
 """Of one answer, as the brokers keep it: compressed, some 25,000 pings. A larger record comes all
 the same, alone."""
+FETCH_BYTES_MIN: Final = 64 * 1024
+FETCH_WAIT_MS: Final = 100
+"""A broker answers when it has so many bytes, or after this time: each answer costs broker and
+processor about a millisecond, and rows are written once a second."""
 _HINT_INTERVAL_S: Final = 5.0
 OUT_OF_RANGE: Final = -1
 """A generation that no partition has: it is to be claimed and sought anew."""
@@ -117,7 +121,10 @@ class GroupSource(ABC):
         self._doubted.add(partition)
 
     def start_offset(self, partition: int) -> int:
-        return self._ask("earliest", [partition])[partition]
+        return self.start_offsets([partition])[partition]
+
+    def start_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+        return self._ask("earliest", partitions)
 
     def end_offset(self, partition: int) -> int:
         return self.end_offsets([partition])[partition]

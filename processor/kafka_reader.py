@@ -56,7 +56,10 @@ class KafkaReader:
         """Nobody takes a partition from this reader."""
 
     def start_offset(self, partition: int) -> int:
-        return self._ask(OffsetSpec.EARLIEST, [partition])[partition]
+        return self.start_offsets([partition])[partition]
+
+    def start_offsets(self, partitions: Collection[int]) -> Mapping[int, int]:
+        return self._ask(OffsetSpec.EARLIEST, partitions)
 
     def end_offset(self, partition: int) -> int:
         return self.end_offsets([partition])[partition]

@@ -35,7 +35,13 @@ from models.kafka_clients import kafka_python_settings
 from models.kafka_log import MESSAGE_BYTES_MAX, KafkaLog
 from models.records import LogRecord
 from processor.group import InstanceTakenError, Membership
-from processor.group_source import FETCH_BYTES_MAX, GroupSource, Which
+from processor.group_source import (
+    FETCH_BYTES_MAX,
+    FETCH_BYTES_MIN,
+    FETCH_WAIT_MS,
+    GroupSource,
+    Which,
+)
 from processor.source import LogAwayError, LogMissingError
 
 _ASKED_WITHIN_MS: Final = 5_000
@@ -303,7 +309,8 @@ def _consumer(log: KafkaLog, membership: Membership) -> KafkaConsumer:
         allow_auto_create_topics=False,
         fetch_max_bytes=FETCH_BYTES_MAX,
         max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
-        fetch_max_wait_ms=100,
+        fetch_min_bytes=FETCH_BYTES_MIN,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
         metadata_max_age_ms=membership.metadata_age_ms_max,
         # What an aborted transaction wrote never happened, and one that is open may still be
         # aborted: its records come when it is committed.

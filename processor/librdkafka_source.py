@@ -31,7 +31,13 @@ from models.kafka_clients import librdkafka_settings
 from models.kafka_log import KafkaLog
 from models.records import LogRecord
 from processor.group import InstanceTakenError, Membership
-from processor.group_source import FETCH_BYTES_MAX, GroupSource, Which
+from processor.group_source import (
+    FETCH_BYTES_MAX,
+    FETCH_BYTES_MIN,
+    FETCH_WAIT_MS,
+    GroupSource,
+    Which,
+)
 from processor.source import LogAwayError, LogMissingError
 
 _ASKED_WITHIN_S: Final = 5.0
@@ -69,7 +75,8 @@ _READ_AHEAD: Final = {
     "queued.max.messages.kbytes": FETCH_BYTES_MAX // 1024,
     "fetch.max.bytes": FETCH_BYTES_MAX,
     "max.partition.fetch.bytes": 1024 * 1024,
-    "fetch.wait.max.ms": 100,
+    "fetch.min.bytes": FETCH_BYTES_MIN,
+    "fetch.wait.max.ms": FETCH_WAIT_MS,
     "fetch.queue.backoff.ms": 10,
 }
 

@@ -242,17 +242,17 @@ def _copy(connection: Connection, staging: _Staging, rows: Iterable[Row]) -> Non
 
 
 def read_live(
-    connection: Connection, projection: int, partition: int
-) -> Iterator[tuple[str, bytes, int]]:
-    """Id, state and due time of a partition's live sessions, as they come from the server: there
-    may be many. Errors: the driver's, as SQLAlchemy's."""
+    connection: Connection, projection: int, partitions: Sequence[int]
+) -> Iterator[tuple[int, str, bytes, int]]:
+    """Partition, id, state and due time of the partitions' live sessions, as they come from the
+    server: there may be many. Errors: the driver's, as SQLAlchemy's."""
     columns = sessions_live.c
-    query = select(columns.session_id, columns.state, columns.due_at).where(
-        columns.projection == projection, columns.log_partition == partition
+    query = select(columns.log_partition, columns.session_id, columns.state, columns.due_at).where(
+        columns.projection == projection, columns.log_partition.in_(partitions)
     )
     text_of_it = query.compile(connection, compile_kwargs={"literal_binds": True})
     with _copying(connection, f"COPY ({text_of_it}) TO STDOUT (FORMAT BINARY)") as copy:
-        copy.set_types(["text", "bytea", "int8"])
+        copy.set_types(["int8", "text", "bytea", "int8"])
         yield from copy.rows()
 
 

@@ -6,7 +6,7 @@ nothing (docs/architecture.md "Exactly once"). Imports `models`, `source` and th
 never `ingest`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
@@ -113,8 +113,13 @@ class Projection:
             return read_rules(connection, self.projection)
 
     def claim(self, partition: int, log: tuple[str, str], start_offset: int) -> Claim:
-        """Makes this processor the partition's owner, for every other one to see, and returns
-        the proof. `log`: the log's name and id; a new projection begins at `start_offset`.
+        """`claim_all` of one partition."""
+        (claim,) = self.claim_all(log, {partition: start_offset})
+        return claim
+
+    def claim_all(self, log: tuple[str, str], start_offsets: Mapping[int, int]) -> list[Claim]:
+        """Makes this processor the partitions' owner, for every other one to see, and returns the
+        proofs. `log`: the log's name and id; a new projection begins at the start offsets.
 
         Errors: `NotLiveError`, `OtherLogError`, `ProjectionMissingError`, `RulesError`.
         """
@@ -122,29 +127,40 @@ class Projection:
         with writing(self._engine) as connection:
             read_rules(connection, self.projection)
             if is_postgres(connection):
-                lock_progress(connection, self.projection, partition, log[1], start_offset)
-            return take(connection, self.projection, partition, log, start_offset)
+                lock_progress(connection, self.projection, log[1], start_offsets)
+            return take(connection, self.projection, log, start_offsets)
 
     def restore(self, claim: Claim) -> Restored:
-        """What the partition's last checkpoint left. Only after the claim is committed: what an
+        """`restore_all` of one partition."""
+        (restored,) = self.restore_all([claim])
+        return restored
+
+    def restore_all(self, claims: Sequence[Claim]) -> list[Restored]:
+        """What each partition's last checkpoint left. Only after the claim is committed: what an
         earlier owner still writes would be missed otherwise; and only then it is certain that a
         promotion that comes now finds the claim and raises its version.
 
         Errors: `NotLiveError`, `ProjectionMissingError`, `RulesError`.
         """
-        place = (
-            select(progress.c.next_offset, progress.c.tick)
+        partitions = [claim.partition for claim in claims]
+        places = (
+            select(progress.c.log_partition, progress.c.next_offset, progress.c.tick)
             .where(progress.c.projection == self.projection)
-            .where(progress.c.log_partition == claim.partition)
+            .where(progress.c.log_partition.in_(partitions))
         )
+        live: dict[int, list[LiveSession]] = {partition: [] for partition in partitions}
         with reading(self._engine) as connection:
             rules = read_rules(connection, self.projection)
             if self._follows_live and not rules.is_live:
                 raise NotLiveError(self.projection)
-            next_offset, tick = connection.execute(place).one()
-            rows = self._rows.read_live(connection, self.projection, claim.partition)
-            live = [LiveSession(*row) for row in rows]
-            return Restored(rules, next_offset, tick, live, forgotten(connection))
+            left = {row.log_partition: row for row in connection.execute(places)}
+            for partition, *row in self._rows.read_live(connection, self.projection, partitions):
+                live[partition].append(LiveSession(*row))
+            forgotten_ids = forgotten(connection)
+        return [
+            Restored(rules, left[p].next_offset, left[p].tick, live[p], forgotten_ids)
+            for p in partitions
+        ]
 
     def closed_sessions(self, session_ids: Sequence[str]) -> list[ClosedSession]:
         """Those of the ids whose sessions are closed for good."""

@@ -6,15 +6,14 @@ are the clock, the waiting and the retries. Imports `models` and the processor o
 
 import contextlib
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol
 
 import structlog
 
 from models.records import LogRecord
 from processor.claim import (
+    Claim,
     NotLiveError,
     ProjectionMissingError,
     RulesError,
@@ -22,12 +21,13 @@ from processor.claim import (
 )
 from processor.closes import CLOSES_MAX, ClosesRelay
 from processor.database import DatabaseAwayError
+from processor.intake import take_in
 from processor.memory import PartitionMemory
+from processor.pace import Pace, RunnerSettings
 from processor.processor_metrics import PartitionFigures, ProcessorMetrics
-from processor.projection import Projection
+from processor.projection import Projection, Restored
 from processor.source import BeyondLogError, LogAwayError, LogGapError, Source
 from processor.sql_rows import PartitionBatch
-from processor.step import DeadLetter, Decoded, PlacedRecord, decode_records
 
 logger = structlog.get_logger("bookended.processor")
 
@@ -36,25 +36,6 @@ IDLE_INTERVAL_S: Final = 0.5
 
 TRIM_BATCHES_MAX: Final = 10
 """Batches of the log's retention in one round: the collector waits for none longer than for one."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerSettings:
-    """How the loop paces itself. The two `checkpoint_…` ones are a user's to choose."""
-
-    checkpoint_interval_s: float = 1.0
-    checkpoint_events_max: int = 50_000
-    poll_records_max: int = 500  # a slice of about 3 ms: requests in this process wait no longer
-    poll_timeout_s: float = 0.1
-    tick_delay_ms: int = 60_000  # more than the clocks of log and processor can differ
-    tick_sessions_max: int = 5_000
-    dead_letter_bytes_max: int = 64 * 1024 * 1024
-    accepts_bad_records: bool = False
-    backoff_first_s: float = 0.1
-    backoff_max_s: float = 5.0
-    standby_s: float = 5.0
-    trim_interval_s: float = 10.0
-    accepts_gaps: bool = False
 
 
 class Clocks(NamedTuple):
@@ -113,6 +94,7 @@ class Runner:
         self._metrics = metrics
         self._clocks = clocks
         self._settings = settings
+        self._pace = Pace(settings)
         self._retention = retention
         self._memories: dict[int, PartitionMemory] = {}
         self._stood_still: set[int] = set()
@@ -137,7 +119,7 @@ class Runner:
         """
         try:
             while not stop.is_set():
-                self._pause(stop, self._attempt(stop))
+                self._wait(stop, self._attempt(stop))
         except Exception as error:
             self._enter("failed", str(error))
             raise
@@ -168,7 +150,7 @@ class Runner:
             self._asked.clear()
         return 0.0
 
-    def _pause(self, stop: threading.Event, pause_s: float) -> None:
+    def _wait(self, stop: threading.Event, pause_s: float) -> None:
         """Waits, but stays one of the log's readers: one that says nothing loses its partitions."""
         while not stop.wait(min(pause_s, IDLE_INTERVAL_S)) and pause_s > IDLE_INTERVAL_S:
             pause_s -= IDLE_INTERVAL_S
@@ -197,17 +179,11 @@ class Runner:
             self._forget_gone()
             self._take(records)
             self._claim_missing()
-            if left_s <= 0 or self._is_full() or self._is_awaited():
+            is_due = self._pace.is_due(self._memories.values(), has_read=bool(records))
+            if left_s <= 0 or is_due or self._is_awaited():
                 self._round(began_s=now_s)
         self._checkpoint()
         self._relay_closes()
-
-    def _is_full(self) -> bool:
-        memories = self._memories.values()
-        return (
-            sum(m.events_since_checkpoint for m in memories) >= self._settings.checkpoint_events_max
-            or sum(m.dead_letter_bytes for m in memories) >= self._settings.dead_letter_bytes_max
-        )
 
     def _is_awaited(self) -> bool:
         """Whether there is something to write of a partition that stood still until it was claimed:
@@ -228,34 +204,44 @@ class Runner:
                 logger.info("processor_released_partition", partition=partition)
 
     def _claim_missing(self) -> None:
-        for partition in self._source.partitions():
-            if partition not in self._memories:
-                self._memories[partition] = self._open(partition)
-                self._stood_still.add(partition)
-                self._closes_waiting = True
+        missing = [p for p in self._source.partitions() if p not in self._memories]
+        if missing:
+            self._open(missing)
+            self._stood_still.update(missing)
+            self._closes_waiting = True
 
-    def _open(self, partition: int) -> PartitionMemory:
-        """Claims the partition, then reads what its last owner left, then seeks there."""
+    def _open(self, partitions: Sequence[int]) -> None:
+        """Claims the partitions, then reads what their last owners left, then seeks there."""
         source = self._source
-        name = source.name()
-        start_offset = source.start_offset(partition)
-        claim = self._projection.claim(partition, (name, source.log_id()), start_offset)
-        restored = self._projection.restore(claim)
-        end_offset = source.end_offset(partition)
+        start_offsets = source.start_offsets(partitions)
+        claims = self._projection.claim_all((source.name(), source.log_id()), start_offsets)
+        left = self._projection.restore_all(claims)
+        end_offsets = source.end_offsets(partitions)
+        for claim, restored in zip(claims, left, strict=True):
+            partition = claim.partition
+            bounds = start_offsets[partition], end_offsets[partition]
+            self._memories[partition] = memory = self._remember(claim, restored, bounds)
+            source.seek(partition, memory.next_offset)
+            logger.info(
+                "processor_claimed_partition",
+                partition=partition,
+                owner=claim.owner,
+                next_offset=memory.next_offset,
+                live_sessions=len(restored.live),
+            )
+
+    def _remember(
+        self, claim: Claim, restored: Restored, bounds: tuple[int, int]
+    ) -> PartitionMemory:
+        """`bounds`: where the log begins and ends."""
+        start_offset, end_offset = bounds
         if restored.next_offset > end_offset:
-            raise BeyondLogError(name, partition, restored.next_offset, end_offset)
+            name = self._source.name()
+            raise BeyondLogError(name, claim.partition, restored.next_offset, end_offset)
         accepts_bad_records = self._settings.accepts_bad_records
         memory = PartitionMemory(claim, restored, accepts_bad_records=accepts_bad_records)
         if restored.next_offset < start_offset:
             self._cross_gap(memory, start_offset)
-        source.seek(partition, memory.next_offset)
-        logger.info(
-            "processor_claimed_partition",
-            partition=partition,
-            owner=claim.owner,
-            next_offset=memory.next_offset,
-            live_sessions=len(restored.live),
-        )
         return memory
 
     def _cross_gap(self, memory: PartitionMemory, start_offset: int) -> None:
@@ -279,37 +265,9 @@ class Runner:
         if not log_records:
             return
         with self._metrics.fold_seconds.time():
-            self._fold(decode_records(log_records))
+            arrived = take_in(self._memories, self._projection, self._metrics, log_records)
         self._metrics.records.inc(len(log_records))
-        self._last_received_at.update({partition: at for partition, _, at, _, _ in log_records})
-
-    def _fold(self, decoded: Decoded) -> None:
-        records: defaultdict[int, list[PlacedRecord]] = defaultdict(list)
-        letters: defaultdict[int, list[DeadLetter]] = defaultdict(list)
-        for placed in decoded.records:
-            records[placed.partition].append(placed)
-        for letter in decoded.dead_letters:
-            letters[letter.partition].append(letter)
-        self._admit_closed(records)
-        for partition, next_offset in decoded.next_offsets.items():
-            memory = self._memories.get(partition)
-            if memory is None:
-                continue  # not claimed by us: whoever did reads it
-            self._metrics.count_events(*memory.fold(records[partition]))
-            self._metrics.dead_letters.inc(len(letters[partition]))
-            memory.moved(next_offset, len(records[partition]), letters[partition])
-
-    def _admit_closed(self, records: Mapping[int, Sequence[PlacedRecord]]) -> None:
-        """One look-up for the sessions of all partitions that no memory holds."""
-        unknown: dict[int, list[str]] = {}
-        for partition, placed in records.items():
-            if partition in self._memories:
-                ids_of_it = {record.session_id for _, _, record in placed}
-                unknown[partition] = self._memories[partition].unknown(ids_of_it)
-        ids = [session_id for some in unknown.values() for session_id in some]
-        closed = {it.session_id: it for it in self._projection.closed_sessions(ids)}
-        for partition, some in unknown.items():
-            self._memories[partition].admit([closed[i] for i in some if i in closed])
+        self._last_received_at.update(arrived)
 
     # --- checkpoint and what follows it ---------------------------------------------------------
 
@@ -325,7 +283,7 @@ class Runner:
         self._relay_closes()
         self._trim()
         self._ask()
-        interval_s = self._settings.checkpoint_interval_s if is_done else 0.0
+        interval_s = self._pace.interval_s if is_done else 0.0
         self._round_at = max(began_s + interval_s, self._clocks.steady_s() + interval_s / 2)
 
     def _move_on(self) -> None:
@@ -338,7 +296,8 @@ class Runner:
     def _checkpoint(self) -> None:
         """Writes what changed. A partition that another owner claimed is forgotten, the others
         are written without it."""
-        dirty = [memory for memory in self._memories.values() if memory.is_dirty]
+        # In the order in which claims lock their rows.
+        dirty = [self._memories[p] for p in sorted(self._memories) if self._memories[p].is_dirty]
         if not dirty:
             return
         with self._metrics.checkpoint_seconds.time():
@@ -440,10 +399,15 @@ class Runner:
 
     def _observe(self, end_offsets: Mapping[int, int]) -> None:
         now_ms = self._clocks.now_ms()
+        lag_records = oldest_ms = live_sessions = 0
         for partition, memory in self._memories.items():
             lag = max(0, end_offsets[partition] - memory.next_offset)
-            age_ms = now_ms - self._last_received_at.get(partition, now_ms)
-            age_s = max(0, age_ms) / 1000 if lag else 0
-            figures = PartitionFigures(lag, age_s, memory.next_offset, memory.live_count)
+            arrived_at = self._last_received_at.get(partition, now_ms)
+            age_ms = max(0, now_ms - arrived_at) if lag else 0
+            figures = PartitionFigures(lag, age_ms / 1000, memory.next_offset, memory.live_count)
             self._metrics.show(partition, figures)
+            lag_records += lag
+            oldest_ms = max(oldest_ms, age_ms)
+            live_sessions += memory.live_count
         self._metrics.hide_all_but(self._memories)
+        self._pace.look(lag_records, oldest_ms, live_sessions)

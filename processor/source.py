@@ -154,6 +154,10 @@ class Source(Protocol):
         """Offset of the first record that the log still has; the end offset if it has none."""
         ...
 
+    def start_offsets(self, partitions: Collection[int]) -> Mapping[int, int]:
+        """`start_offset` of each of the partitions."""
+        ...
+
     def end_offset(self, partition: int) -> int:
         """Offset that the next record will get.
 

@@ -196,15 +196,15 @@ def _delete(table: Table) -> Delete:
 
 
 def read_live(
-    connection: Connection, projection: int, partition: int
-) -> Iterable[tuple[str, bytes, int]]:
-    """Id, state and due time of a partition's live sessions."""
+    connection: Connection, projection: int, partitions: Sequence[int]
+) -> Iterable[tuple[int, str, bytes, int]]:
+    """Partition, id, state and due time of the partitions' live sessions."""
     columns = sessions_live.c
-    query = select(columns.session_id, columns.state, columns.due_at).where(
-        columns.projection == projection, columns.log_partition == partition
+    query = select(columns.log_partition, columns.session_id, columns.state, columns.due_at).where(
+        columns.projection == projection, columns.log_partition.in_(partitions)
     )
     rows = connection.execute(query, execution_options={"yield_per": 1_000})
-    return ((row.session_id, row.state, row.due_at) for row in rows)
+    return ((row.log_partition, row.session_id, row.state, row.due_at) for row in rows)
 
 
 def write_gaps(connection: Connection, projection: int, batches: Iterable[PartitionBatch]) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 from commands.http_client import CollectorClient, client
 from ingest.log_file import prepare_log
-from processor.runner import RunnerSettings
+from processor.pace import RunnerSettings
 from tests.bench.figures import Effort, Figure, at_most
 from tests.bench.mix import Stored, whole_log
 from tests.bench.workers import Ask, questions, worker

@@ -167,6 +167,32 @@ class ProjectionContract:
             (live,) = projection.restore(claims[number]).live
             assert live == (session_id(number), dump(states[number]), T0)
 
+    def test_partitions_claimed_together_each_go_on_where_they_were(
+        self, projection: Projection
+    ) -> None:
+        state = folded(1, event("play", 0), partition=1)
+        stale = projection.claim(1, LOG, 1)
+        (stale,) = projection.checkpoint("", [batch(stale, 9, written(state), tick=T0)])
+        claims = projection.claim_all(LOG, {2: 30, 1: 3})
+        assert [(it.partition, it.version) for it in claims] == [(2, 1), (1, stale.version + 1)]
+        new, known = projection.restore_all(claims)
+        assert (new.next_offset, new.tick, new.live) == (30, None, [])
+        assert (known.next_offset, known.tick) == (9, T0)
+        assert known.live == [(session_id(1), dump(state), T0)]
+        with pytest.raises(StaleOwnerError):
+            projection.checkpoint("", [batch(stale, 10)])
+        projection.checkpoint("", [batch(claim, 31) for claim in claims])
+
+    def test_of_several_partitions_one_of_another_log_is_named(
+        self, engine: Engine, projection: Projection
+    ) -> None:
+        projection.claim(1, ("the log", "log-2"), 1)
+        before = everything(engine)
+        with pytest.raises(OtherLogError) as error:
+            projection.claim_all(LOG, {0: 1, 1: 1})
+        assert error.value.partition == 1
+        assert everything(engine) == before
+
     # --- checkpoints ----------------------------------------------------------------------------
 
     def test_a_stale_owner_writes_nothing(self, engine: Engine, projection: Projection) -> None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -238,6 +238,7 @@ def test_a_frozen_former_owner_stops_nobody(
     try:
         _, status = os.waitpid(owner.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status), "it ended before it froze"
+        projection.claim_all(LOG, {1: 1, 0: 1})
         checkpoint(projection, number=9_999, title="ours")
         rows = content(postgres_engine)
         owner.send_signal(signal.SIGCONT)
@@ -265,18 +266,22 @@ def test_an_owner_that_is_only_slow_is_waited_for(
 def test_two_first_claims_at_once_are_two_owners(projection: Projection, postgres_url: str) -> None:
     claims = []
 
-    def claim() -> None:
+    def claim(partitions: Sequence[int]) -> None:
         engine = open_database(postgres_url)
-        claims.append(Projection(engine, projection.projection).claim(0, LOG, 1))
+        mine = Projection(engine, projection.projection)
+        claims.append(mine.claim_all(LOG, dict.fromkeys(partitions, 1)))
         engine.dispose()
 
-    threads = [threading.Thread(target=claim) for _ in range(4)]
+    orders = ((0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1))  # none may wait for one that waits for it
+    threads = [threading.Thread(target=claim, args=(order,)) for order in orders]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(claim.version for claim in claims) == [1, 2, 3, 4]
-    assert len({claim.owner for claim in claims}) == 4
+    for partition in range(3):
+        of_it = [it for some in claims for it in some if it.partition == partition]
+        assert sorted(it.version for it in of_it) == [1, 2, 3, 4]
+        assert len({it.owner for it in of_it}) == 4
 
 
 def test_first_starts_at_once_make_one_projection(postgres_url: str) -> None:

@@ -20,8 +20,8 @@ from processor.database import open_database
 from processor.group import Membership
 from processor.kafka_closes import KafkaCloses
 from processor.kafka_source import KafkaSource
+from processor.pace import RunnerSettings
 from processor.projection import ensure_live_projection
-from processor.runner import RunnerSettings
 from tests.commands.processes import PATIENCE_S
 from tests.contract.tables import live_ids
 from tests.kafka.broker import admin, collect_sockets, new_topic, producer

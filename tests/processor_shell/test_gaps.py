@@ -6,7 +6,7 @@ import pytest
 
 from processor.source import LogGapError
 from tests.contract.tables import place
-from tests.processor_shell.test_runner import MINUTE_MS, sample, set_progress
+from tests.processor_shell.test_runner import MINUTE_MS, set_progress
 from tests.processor_shell.world import SMALL, World, event, session_id
 from tests.reference.plans import T0
 
@@ -52,7 +52,7 @@ def test_a_gap_is_crossed_when_it_is_accepted(world: World) -> None:
     ]
     (first,) = (r for r in world.content()["sessions_live"] if r["session_id"] == session_id(1))
     assert (first["event_count"], first["finding_count"]) == (2, 1)
-    assert sample(world, "lost_offsets_total") == 2
+    assert world.sample("lost_offsets_total") == 2
     assert place(world.engine)[0] == 10
 
 

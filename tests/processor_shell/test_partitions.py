@@ -50,6 +50,9 @@ class TwoPartitions:
         del partition
         return 1
 
+    def start_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+        return {partition: self.start_offset(partition) for partition in partitions}
+
     def end_offset(self, partition: int) -> int:
         return len(self._records[partition]) + 1
 

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,12 +12,9 @@ from sqlalchemy import text, update
 
 from models.policy import FOLD_VERSION
 from models.tables import progress, projections
-from processor.claim import Claim
-from processor.memory import JUDGED_RECORDS, BadPartitionError
-from processor.projection import Projection
-from processor.runner import Runner, RunnerSettings
+from processor.pace import RunnerSettings
+from processor.runner import Runner
 from processor.source import BeyondLogError, LogAwayError, OtherLogError
-from processor.sql_rows import PartitionBatch
 from tests.contract.tables import everything, live_ids, place
 from tests.processor_shell.world import SMALL, World, event, session_id
 
@@ -36,10 +32,6 @@ def states_told(run: Callable[[], Runner]) -> list[str]:
     with structlog.testing.capture_logs() as lines:
         run()
     return [line["event"] for line in lines if line["event"] != CLAIMED]
-
-
-def sample(world: World, name: str, **labels: str) -> float | None:
-    return world.registry.get_sample_value(f"bookended_processor_{name}", labels or None)
 
 
 # --- where it starts -----------------------------------------------------------------------------
@@ -137,7 +129,7 @@ def test_a_locked_database_is_retried_until_it_is_free(world: World) -> None:
     assert waits == pytest.approx([0.1, 0.2, 0.3, 0.3, 0.0])
     assert told == ["processor_running", "processor_retrying", *told[-2:]]
     assert told[-2:] == ["processor_running", "processor_stopped"]
-    assert sample(world, "retries_total") == 4
+    assert world.sample("retries_total") == 4
     rows, _ = world.clean()
     assert world.content() == rows
 
@@ -150,7 +142,7 @@ def test_a_log_that_is_away_is_retried(world: World) -> None:
             raise LogAwayError("log.db", "disk I/O error")
 
     runner = world.process(hook)
-    assert sample(world, "retries_total") == 2
+    assert world.sample("retries_total") == 2
     assert runner.status.state == "stopped"
     rows, _ = world.clean()
     assert world.content() == rows
@@ -177,46 +169,7 @@ def test_it_is_ready_only_while_it_works(world: World) -> None:
     assert seen
     assert all(seen)
     assert not runner.is_ready
-    assert sample(world, "running") == 0
-
-
-def test_a_claimed_partition_is_written_as_soon_as_there_is_anything(world: World) -> None:
-    """Its readers have waited since its last owner went: not for an interval more."""
-    world.settings = replace(SMALL, checkpoint_interval_s=1e6)
-    places = []
-
-    def meddle(polls: int) -> None:
-        if polls in (3, 5):  # the first round of all has been, with nothing to write
-            world.append_events(polls, event("play", polls))
-        if polls in (5, 7):
-            places.append(place(world.engine)[0])
-
-    world.process(meddle)
-    assert places == [2, 2]
-
-
-def test_checkpoints_begin_an_interval_apart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long one takes, as long as that is not most of the interval."""
-    world.settings = replace(SMALL, checkpoint_interval_s=1.0, checkpoint_events_max=1_000)
-    begun: list[float] = []
-    write = Projection.checkpoint
-
-    def take_time(projection: Projection, topic: str, batches: list[PartitionBatch]) -> list[Claim]:
-        begun.append(world.steady_s)
-        world.steady_s += 0.4 if len(begun) < 6 else 0.9
-        return write(projection, topic, batches)
-
-    def meddle(polls: int) -> None:
-        world.steady_s += 0.05
-        if len(begun) < 10:
-            world.append_events(polls, event("play", polls))
-
-    monkeypatch.setattr(world, "steady", lambda: world.steady_s)
-    monkeypatch.setattr(Projection, "checkpoint", take_time)
-    world.process(meddle)
-    apart_s = [later - earlier for earlier, later in pairwise(begun[1:10])]
-    assert all(1.0 <= apart < 1.15 for apart in apart_s[:4]), apart_s
-    assert all(1.4 <= apart < 1.55 for apart in apart_s[4:]), apart_s
+    assert world.sample("running") == 0
 
 
 def test_stopping_writes_what_was_folded(world: World) -> None:
@@ -234,67 +187,6 @@ def test_stopping_writes_what_was_folded(world: World) -> None:
     runner.run(stop)
     assert place(world.engine)[0] == 3
     assert world.closes() == {session_id(1): event("ping", 5).ts}
-
-
-# --- bad records ---------------------------------------------------------------------------------
-
-
-def test_bad_records_are_kept_and_the_rest_goes_on(world: World) -> None:
-    world.append_events(1, event("play", 0))
-    world.append_bytes("x", b"\x00junk", event("ping", 1).received_at)
-    world.append_events(1, event("ping", 2))
-    world.process()
-    (letter,) = world.content()["dead_letters"]
-    assert (letter["offset"], letter["key"], letter["value"]) == (2, b"x", b"\x00junk")
-    assert letter["topic"] == "log.db"
-    assert "C3 01" in letter["reason"]
-    assert sample(world, "dead_letters_total") == 1
-    assert sample(world, "records_total") == 3
-    assert world.content()["sessions_live"][0]["event_count"] == 2
-
-
-def test_a_partition_of_bad_records_stops_the_processor(world: World) -> None:
-    world.settings = replace(SMALL, checkpoint_events_max=10**9, poll_records_max=JUDGED_RECORDS)
-    world.steady_s = -(10.0**9)
-    fill(world, bad=JUDGED_RECORDS // 2 + 1)
-    before = everything(world.engine)
-    stop = threading.Event()
-    runner = world.runner_of_its_own(stop)
-    runner._round_at = 0.0
-    with pytest.raises(BadPartitionError, match=r"501 of the latest 1000") as error:
-        runner.run(stop)
-    assert runner.status.state == "failed"
-    assert error.value.last.partition == 0
-    after = everything(world.engine)
-    assert after.pop("progress") != before.pop("progress")  # the claim
-    assert after == before
-
-
-def test_bad_records_are_accepted_on_demand(world: World) -> None:
-    """Else who starts it again comes to more of them."""
-    fill(world, bad=3 * JUDGED_RECORDS)
-    with pytest.raises(BadPartitionError):
-        world.process()
-    with pytest.raises(BadPartitionError, match="once with --accept-bad-records"):
-        world.process()
-    world.settings = replace(world.settings, accepts_bad_records=True)
-    world.process()
-    assert len(world.content()["dead_letters"]) == 3 * JUDGED_RECORDS
-
-
-def test_a_partition_of_half_bad_records_goes_on(world: World) -> None:
-    fill(world, bad=JUDGED_RECORDS // 2)
-    world.process()
-    assert len(world.content()["dead_letters"]) == JUDGED_RECORDS // 2
-
-
-def fill(world: World, bad: int) -> None:
-    """`JUDGED_RECORDS` records; the bad ones come last."""
-    world.log.execute("BEGIN")
-    world.append_events(1, *(event("ping", n) for n in range(JUDGED_RECORDS - bad)))
-    for _ in range(bad):
-        world.append_bytes("x", b"junk", event("ping", JUDGED_RECORDS).received_at)
-    world.log.execute("COMMIT")
 
 
 # --- ticks ---------------------------------------------------------------------------------------
@@ -395,18 +287,18 @@ def test_metrics_follow_the_log(world: World) -> None:
     world.append_events(1, event("ping", 1)._replace(received_at=event("ping", 61).received_at))
     world.append_events(2, event("play", 62), event("sessionEnd", 63), event("ping", 70))
     world.process()
-    assert sample(world, "events_total") == 8
-    assert sample(world, "records_total") == 8
-    assert sample(world, "duplicate_events_total") == 1
-    assert sample(world, "late_events_total") == 1
-    assert sample(world, "sessions_closed_total", reason="session_end") == 1
-    assert sample(world, "closes_published_total") == 1
-    assert sample(world, "next_offset", partition="0") == 9
-    assert sample(world, "live_sessions", partition="0") == 1
-    assert sample(world, "lag_records", partition="0") == 0
-    assert sample(world, "lag_seconds", partition="0") == 0
-    assert sample(world, "checkpoint_timestamp_seconds") == world.now_ms / 1000
-    fold_count = sample(world, "fold_seconds_count")
+    assert world.sample("events_total") == 8
+    assert world.sample("records_total") == 8
+    assert world.sample("duplicate_events_total") == 1
+    assert world.sample("late_events_total") == 1
+    assert world.sample("sessions_closed_total", reason="session_end") == 1
+    assert world.sample("closes_published_total") == 1
+    assert world.sample("next_offset", partition="0") == 9
+    assert world.sample("live_sessions", partition="0") == 1
+    assert world.sample("lag_records", partition="0") == 0
+    assert world.sample("lag_seconds", partition="0") == 0
+    assert world.sample("checkpoint_timestamp_seconds") == world.now_ms / 1000
+    fold_count = world.sample("fold_seconds_count")
     assert fold_count is not None
     assert fold_count >= 2
 
@@ -420,8 +312,8 @@ def test_lag_is_what_waits_in_the_log(world: World) -> None:
     def look(poll: int) -> None:
         seen.append(
             (
-                sample(world, "lag_records", partition="0"),
-                sample(world, "lag_seconds", partition="0"),
+                world.sample("lag_records", partition="0"),
+                world.sample("lag_seconds", partition="0"),
             )
         )
 

@@ -23,10 +23,11 @@ from models.records import Event, LogRecord, Record
 from processor.closes import ClosesRelay
 from processor.database import open_database
 from processor.embedded_source import EmbeddedCloses, EmbeddedSource
+from processor.pace import RunnerSettings
 from processor.processor_metrics import ProcessorMetrics
 from processor.projection import Projection, ensure_live_projection
 from processor.quiet import offset_of
-from processor.runner import Clocks, Retention, Runner, RunnerSettings
+from processor.runner import Clocks, Retention, Runner
 from processor.source import Close, ClosesSink, Source
 from processor.sql_rows import PartitionBatch, SessionWrite
 from processor.step import decode_records, fold_records, tick
@@ -40,6 +41,7 @@ IDLE_POLLS_MAX = 12
 SMALL = RunnerSettings(  # many small polls and checkpoints, and no waiting
     checkpoint_interval_s=1.0,
     checkpoint_events_max=40,
+    behind_ms=10**15,  # however old a test's events are
     poll_records_max=7,
     poll_timeout_s=0,
     backoff_first_s=0,
@@ -91,6 +93,7 @@ class StoppingSource:
         self.log_id = inner.log_id
         self.partitions = inner.partitions
         self.start_offset = inner.start_offset
+        self.start_offsets = inner.start_offsets
         self.end_offset = inner.end_offset
         self.gone = inner.gone
         self.doubt = inner.doubt
@@ -212,6 +215,10 @@ class World:
         finally:
             self._close_opened(before)
         return runner
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        """The metric of the processor that ran last."""
+        return self.registry.get_sample_value(f"bookended_processor_{name}", labels or None)
 
     def content(self) -> Content:
         return content(self.engine)

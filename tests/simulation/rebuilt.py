@@ -41,8 +41,8 @@ from models.tables import (
 )
 from processor.archive import PartitionArchive
 from processor.database import open_database
+from processor.pace import RunnerSettings
 from processor.rebuild import RebuildBounds
-from processor.runner import RunnerSettings
 from tests.archive.logs import T0
 from tests.processor_shell.postgres_world import PostgresWorld
 from tests.processor_shell.world import World
