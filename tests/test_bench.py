@@ -144,11 +144,9 @@ def test_contenders_take_turns() -> None:
         turns.append(name)
         return float(len(turns))
 
-    samples = alternate(
-        Effort(quick=True), {"a": lambda: contender("a"), "b": lambda: contender("b")}
-    )
-    assert turns == ["a", "b", "a", "b"]
-    assert samples == {"a": [1, 3], "b": [2, 4]}
+    samples = alternate(Effort(), {"a": lambda: contender("a"), "b": lambda: contender("b")})
+    assert turns == ["a", "b"] * 7
+    assert samples == {"a": [1, 3, 5, 7, 9, 11, 13], "b": [2, 4, 6, 8, 10, 12, 14]}
 
 
 @pytest.mark.parametrize(

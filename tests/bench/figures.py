@@ -82,7 +82,7 @@ class Effort:
 
     @property
     def rounds(self) -> int:
-        return 2 if self.quick else 7
+        return 1 if self.quick else 7
 
     def size(self, usual: int, quick: int) -> int:
         return quick if self.quick else usual
