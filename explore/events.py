@@ -1,6 +1,6 @@
-"""The events of a session as a page shows them: one part of them, in words; player states drawn.
+"""The events of a session as a page shows them: one part of them, in words.
 
-Pure: events in, texts and places out. Imports its wording and `models`.
+Pure: events in, texts out. Imports its wording and `models`.
 """
 
 import json
@@ -13,7 +13,6 @@ from explore.filters import BadAddressError
 from explore.wording import duration
 from models.judged import Judged, ReceivedEvent
 from models.records import Event
-from models.time_line import Row
 from models.time_line_words import TOTALS
 
 EVENTS_A_PAGE: Final = 200
@@ -48,13 +47,6 @@ class Part(NamedTuple):
     rows: list[Shown]
     next_after: str | None
     hidden: int
-
-
-class Lane(NamedTuple):
-    """When a player state was on: places and widths in percent, with what they are."""
-
-    name: str
-    bars: list[tuple[float, float, str]]
 
 
 def after_of(text: str) -> tuple[int, int]:
@@ -122,42 +114,3 @@ def text_of(value: Any) -> str:
 def _visible(sign: str) -> str:
     is_shown = sign == "\n" or unicodedata.category(sign)[0] != "C"
     return sign if is_shown else f"\\u{ord(sign):04x}"
-
-
-def state_lanes(events: Sequence[ReceivedEvent], session: Row) -> list[Lane]:
-    """When each player state was on, drawn from the session's first event to its last."""
-    begin, end = session["started_at"], session["last_event_at"]
-    periods = sorted(state_periods(events, session).items())
-    return [Lane(name, [_bar(*it, begin, end) for it in some]) for name, some in periods]
-
-
-def state_periods(
-    events: Sequence[ReceivedEvent], session: Row
-) -> dict[str, list[tuple[int, int]]]:
-    """From when to when each player state was on, ms since the epoch, from the events that say so.
-    Empty where it is not known what they did."""
-    begin, end = session["started_at"], session["last_event_at"]
-    if begin is None or end <= begin or any(it.judged is None for it in events):
-        return {}
-    at = begin
-    since: dict[str, int] = {}
-    found: dict[str, list[tuple[int, int]]] = {}
-    for it in events:
-        if it.judged is None:
-            continue
-        if it.judged.verdict == "applied":
-            at = max(at, min(it.event.ts, end))
-        now = it.judged.player_states
-        for name in now:
-            since.setdefault(name, at)
-        for name in [name for name in since if name not in now]:
-            found.setdefault(name, []).append((since.pop(name), at))
-    for name, start in since.items():
-        found.setdefault(name, []).append((start, end))
-    return found
-
-
-def _bar(start: int, until: int, begin: int, end: int) -> tuple[float, float, str]:
-    x = 100 * (start - begin) / (end - begin)
-    width = max(0.3, 100 * (until - start) / (end - begin))
-    return round(x, 3), round(width, 3), duration(until - start)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from explore.events import after_of, part_of, state_lanes
+from explore.events import after_of, part_of
 from explore.filters import BadAddressError, kept, must_be_text
 from explore.log import LogTroubleError, Place, SessionLog, is_forgotten, place_of
 from explore.pages import Explorer, Pages
@@ -90,7 +90,6 @@ class SessionPages(Pages):
             after=query.get("after", ""),
             from_offset=from_offset,
             begin=rows.session["started_at"],
-            lanes=state_lanes(received.events, rows.session),
             kept=kept(query),
             is_whole=received.next_offset > place.last_offset,
         )

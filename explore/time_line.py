@@ -14,6 +14,8 @@ _TICKS: Final = 4
 _WIDTH_MIN: Final = 0.3
 """Percent: a stall of a second in two hours is to be seen and pointed at."""
 
+_NAME_LENGTH_MAX: Final = 40
+
 
 class Bar(NamedTuple):
     """One stretch in both rows. `x`, `width`: percent. `label`: what a screen reader says."""
@@ -33,6 +35,23 @@ class Mark(NamedTuple):
     width: float
     label: str
     is_whole: bool
+
+
+class Period(NamedTuple):
+    """A stretch of time with a player state on. `number`: from 1 for each state."""
+
+    number: int
+    x: float
+    width: float
+    label: str
+
+
+class Lane(NamedTuple):
+    """When one player state was on, below all else."""
+
+    number: int
+    name: str
+    periods: tuple[Period, ...]
 
 
 class Flag(NamedTuple):
@@ -57,6 +76,7 @@ class Picture(NamedTuple):
     bars: tuple[Bar, ...]
     breaks: tuple[Mark, ...]
     chapters: tuple[Mark, ...]
+    lanes: tuple[Lane, ...]
     flags: tuple[Flag, ...]
     ticks: tuple[Tick, ...]
 
@@ -85,6 +105,7 @@ def picture(rows: SessionRows, line: Sequence[Stretch]) -> Picture | None:
         tuple(_bar(stretch, scale) for stretch in line),
         tuple(_mark(row, scale, end, "break", _is_whole(row, lost)) for row in rows.ad_breaks),
         tuple(_mark(row, scale, end, "chapter", row["completed"]) for row in rows.chapters),
+        tuple(_lane(row, scale) for row in rows.player_states if row["periods"]),
         tuple(_flag(one, scale) for one in lost),
         tuple(_tick(part, scale) for part in range(_TICKS + 1)),
     )
@@ -104,21 +125,37 @@ class _Scale(NamedTuple):
     def x(self, at: int) -> float:
         return round(min(100.0, max(0.0, 100 * (at - self.begin) / self.length)), 3)
 
+    def place(self, begin: int, end: int) -> tuple[float, float]:
+        """Where something stands, and how wide it is: never too narrow to be pointed at."""
+        x, until = self.x(begin), self.x(end)
+        if until - x < _WIDTH_MIN:  # to the left: what follows is drawn over what it overlaps
+            x = max(0.0, round(until - _WIDTH_MIN, 3))
+        return x, round(max(until - x, _WIDTH_MIN), 3)
+
+    def when(self, begin: int, end: int) -> str:
+        return f"{clock(begin - self.begin)} to {clock(end - self.begin)}"
+
 
 def _bar(stretch: Stretch, scale: _Scale) -> Bar:
-    x, end = scale.x(stretch.started_at), scale.x(stretch.ended_at)
     kind = counted(stretch)
-    since, until = stretch.started_at - scale.begin, stretch.ended_at - scale.begin
+    ends = stretch.started_at, stretch.ended_at
     label = (
-        f"{ACTIVITIES[stretch.activity]}, {clock(since)} to {clock(until)}, "
+        f"{ACTIVITIES[stretch.activity]}, {scale.when(*ends)}, "
         f"{duration(stretch.duration_ms)}, playhead {number(stretch.playhead_from_s)} to "
         f"{number(stretch.playhead_to_s)} s, counted as {COUNTED[kind]}: {stretch.reason.text} "
         f"(rule {stretch.reason.rule})"
     )
-    if end - x < _WIDTH_MIN:  # to the left: what follows is drawn over what it overlaps
-        x = max(0.0, round(end - _WIDTH_MIN, 3))
-    width = round(max(end - x, _WIDTH_MIN), 3)
-    return Bar(stretch.span_number, x, width, stretch.activity, kind, label)
+    return Bar(stretch.span_number, *scale.place(*ends), stretch.activity, kind, label)
+
+
+def _lane(row: Row, scale: _Scale) -> Lane:
+    name = row["name"][:_NAME_LENGTH_MAX]
+    periods = []
+    for count, (begin, end) in enumerate(row["periods"], 1):
+        when = f"{scale.when(begin, end)}, {duration(end - begin)}"
+        label = f"player state {name}, {when} (rule state-time)"
+        periods.append(Period(count, *scale.place(begin, end), label))
+    return Lane(row["state_number"], name, tuple(periods))
 
 
 def _flag(one: Missing, scale: _Scale) -> Flag:
@@ -132,7 +169,8 @@ def _mark(row: Row, scale: _Scale, end: int, kind: str, is_whole: bool) -> Mark:
     name = f" “{row['name']}”" if row["name"] else ""
     state = ("whole" if is_whole else "not whole") if kind == "chapter" else ""
     state = state or ("both bookends" if is_whole else "a bookend is missing")
-    label = f"{kind} {row[f'{kind}_number']}{name}, {state}"
+    when = scale.when(row["started_at"], until)
+    label = f"{kind} {row[f'{kind}_number']}{name}, {when}, {state}"
     return Mark(x, round(max(0.0, scale.x(until) - x), 3), label, is_whole)
 
 

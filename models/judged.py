@@ -25,14 +25,13 @@ class Judged(NamedTuple):
     """The difference between the session's summary before an event and after it.
 
     `times`: by column of `sessions`, ms, what is not 0. `closed_by`: the close reason, where this
-    event closed the session. `player_states`: those that are on after it, by name.
+    event closed the session.
     """
 
     verdict: Verdict
     findings: tuple[Noted, ...]
     times: Mapping[str, int]
     closed_by: str | None
-    player_states: tuple[str, ...]
 
 
 class ReceivedEvent(NamedTuple):

@@ -31,6 +31,7 @@ STALL_MIN_EVENTS: Final = 3
 PING_GAP_MS: Final = 25_000
 INTERVALS_MAX: Final = 256
 PLAYER_STATES_MAX: Final = 10
+PERIODS_MAX: Final = 100  # of each player state
 CHILD_ROWS_MAX: Final = 1_000
 SPANS_MAX: Final = 10_000
 ERROR_IDS_MAX: Final = 100

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from models.limits import EXPIRED_MS, IDLE_MS, INACTIVE_MS
 
-FOLD_VERSION: Final = 2
+FOLD_VERSION: Final = 3
 """Raised whenever a figure or row of a golden session changes; stored with states and
 projections."""
 

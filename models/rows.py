@@ -194,12 +194,17 @@ class ChapterRow(NamedTuple):
 
 
 class PlayerStateRow(NamedTuple):
-    """One player state (table `player_states`), keyed by session and `state_number` (from 1)."""
+    """One player state (table `player_states`), keyed by session and `state_number` (from 1).
+
+    `periods`: from when to when it was on, ms since the epoch; None in rows of version 2 of the
+    fold, which knew none.
+    """
 
     state_number: int
     name: str
     count: int  # type: ignore[assignment]  # the column is named so; nobody counts in a row
     total_ms: int
+    periods: tuple[tuple[int, int], ...] | None
 
 
 class ErrorRow(NamedTuple):

@@ -66,6 +66,10 @@ RULE_TEXTS: Final[dict[str, str]] = {
         "The time between two neighbouring applied events goes to exactly one place. The "
         "first line that fits the state before the second event decides."
     ),
+    "state-time": (
+        "Their time runs from start to end, or to the close, through pauses, ads and the end "
+        "of the content. Untracked time adds nothing."
+    ),
     "policy-ad": (
         "unclosed_break = ad: with ad a void break counts like a complete one; its finding stays"
     ),

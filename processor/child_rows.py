@@ -5,11 +5,11 @@ Part of the pure core.
 
 from models.limits import CHILD_ROWS_MAX, ERROR_ID_LENGTH_MAX, ERROR_IDS_MAX
 from models.records import Event
-from models.rows import AdRow, BreakRow, ChapterRow, EndedBy, ErrorRow, PlayerStateRow
+from models.rows import AdRow, BreakRow, ChapterRow, EndedBy, ErrorRow
 from processor.fields import read_error
 from processor.findings import find
 from processor.state import SessionState
-from processor.things import NEVER, Errors, OpenAd, OpenBreak, OpenChapter
+from processor.things import Errors, OpenAd, OpenBreak, OpenChapter
 
 
 def break_row(ad_break: OpenBreak, *, ended_at: int | None, tracked: bool) -> BreakRow:
@@ -69,18 +69,6 @@ def chapter_row(chapter: OpenChapter, *, ended_at: int | None, completed: bool) 
             completed,
         )
     )
-
-
-def player_state_rows(state: SessionState) -> list[PlayerStateRow]:
-    """The rows of all player states so far, running ones up to now."""
-    tracked_ms = state.tracked_ms
-    rows = []
-    for name, entered in (state.player_states or {}).items():
-        running_ms = tracked_ms - entered.since if entered.since != NEVER else 0
-        rows.append(
-            PlayerStateRow(entered.number, name, entered.count, entered.total_ms + running_ms)
-        )
-    return rows
 
 
 def keep_error(state: SessionState, event: Event) -> None:

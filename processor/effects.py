@@ -7,7 +7,7 @@ the session clock when the event is late. Effects never account time: `elapsed` 
 from collections.abc import Callable
 from typing import Final
 
-from models.limits import CHILD_ROWS_MAX, PLAYER_STATES_MAX
+from models.limits import CHILD_ROWS_MAX
 from models.policy import Policy
 from models.records import Event
 from models.rows import EndedBy, Position
@@ -23,9 +23,10 @@ from processor.fields import (
     wrong_type,
 )
 from processor.findings import find
+from processor.player_states import enter_state, leave_state
 from processor.spans import end_span
 from processor.state import SessionState
-from processor.things import NEVER, OpenAd, OpenBreak, OpenChapter, PlayerState
+from processor.things import OpenAd, OpenBreak, OpenChapter
 
 Effect = Callable[[SessionState, Event, int, Policy], None]
 
@@ -282,7 +283,7 @@ def end_chapter(state: SessionState, at: int, *, completed: bool) -> None:
 def _state_start(state: SessionState, event: Event, at: int, policy: Policy) -> None:
     name = _one_state_name(state, event)
     if name is not None:
-        _enter_state(state, event, name)
+        enter_state(state, event, name)
 
 
 def _state_end(state: SessionState, event: Event, at: int, policy: Policy) -> None:
@@ -295,7 +296,7 @@ def _states_update(state: SessionState, event: Event, at: int, policy: Policy) -
     for name in state_names(state, event, "statesEnd"):
         leave_state(state, name)
     for name in state_names(state, event, "statesStart"):
-        _enter_state(state, event, name)
+        enter_state(state, event, name)
 
 
 def _one_state_name(state: SessionState, event: Event) -> str | None:
@@ -304,29 +305,6 @@ def _one_state_name(state: SessionState, event: Event) -> str | None:
         return name.lower()
     wrong_type(state, event, "media.state.name", name)
     return None
-
-
-def _enter_state(state: SessionState, event: Event, name: str) -> None:
-    if state.player_states is None:
-        state.player_states = {}
-    entered = state.player_states.get(name)
-    if entered is None:
-        if len(state.player_states) >= PLAYER_STATES_MAX:
-            find(state, "too_many_states", event.ts, f"player state {name} was ignored")
-            return
-        entered = PlayerState(len(state.player_states) + 1)
-        state.player_states[name] = entered
-    if entered.since == NEVER:
-        entered.since = state.tracked_ms
-        entered.count += 1
-
-
-def leave_state(state: SessionState, name: str) -> None:
-    """Ends a player state; outside it nothing happens."""
-    left = state.player_states.get(name) if state.player_states else None
-    if left is not None and left.since != NEVER:
-        left.total_ms += state.tracked_ms - left.since
-        left.since = NEVER
 
 
 def _bitrate_change(state: SessionState, event: Event, at: int, policy: Policy) -> None:

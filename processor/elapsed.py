@@ -12,6 +12,7 @@ from models.records import Event
 from models.rows import Activity
 from processor.findings import find
 from processor.intervals import add_played
+from processor.player_states import break_off
 from processor.spans import end_span, end_span_at, go_on, split_off_stall
 from processor.state import SessionState
 from processor.things import NEVER, OpenAd
@@ -49,6 +50,7 @@ def _spend(state: SessionState, event: Event, dt: int, moved_ms: int, policy: Po
     player = state.player
     if dt > policy.inactive_ms:
         state.untracked_ms += dt
+        break_off(state, event.ts)
         return "untracked"
     if player == "ended":
         state.ended_ms += dt

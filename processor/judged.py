@@ -15,7 +15,6 @@ from processor.session import apply_waiting, arrive, end_of_list
 from processor.state import Finding, SessionState
 from processor.step import PlacedRecord
 from processor.summarize import summarize
-from processor.things import NEVER
 
 TIMES: Final = (
     "content_ms", "unbookended_ad_ms", "ad_ms", "ad_gap_ms", "pause_ms", "buffer_ms", "stall_ms",
@@ -54,18 +53,12 @@ class _Seen(NamedTuple):
 
     figures: SessionFigures
     findings: Mapping[str, Finding]
-    player_states: tuple[str, ...]
 
 
 def _seen(state: SessionState, policy: Policy) -> _Seen:
     now = state.copy()
     apply_waiting(now, policy)
-    entered = (now.player_states or {}).items()
-    return _Seen(
-        summarize(now, policy).figures,
-        now.findings or {},
-        tuple(name for name, it in entered if it.since != NEVER),
-    )
+    return _Seen(summarize(now, policy).figures, now.findings or {})
 
 
 def _judged(
@@ -95,7 +88,6 @@ def _judged(
         findings,
         {name: ms for name, ms in moved.items() if ms},
         figures.close_reason if is_new_close else None,
-        now.player_states,
     )
 
 

@@ -23,11 +23,12 @@ from models.limits import (
 from models.policy import DEFAULT_POLICY, Policy
 from models.records import Event
 from models.rows import CloseReason, ExitStage
-from processor.effects import EFFECTS, end_ad, end_chapter, leave_state, void_break
+from processor.effects import EFFECTS, end_ad, end_chapter, void_break
 from processor.elapsed import account, settle_run, start_run
 from processor.fields import LIVE_CONTENT_TYPES, length_and_limit, start_row
 from processor.findings import find
 from processor.order import insert_in_order, is_duplicate, remember
+from processor.player_states import break_off, leave_state
 from processor.quality import take_quality
 from processor.quiet import arrived_at, pass_quietly, write_back
 from processor.spans import end_span
@@ -221,6 +222,7 @@ def _set_clock_back(state: SessionState, event: Event, policy: Policy) -> None:
         count_after_close(state, event)
         return
     end_span(state)
+    break_off(state, event.ts)
     state.clock_was_set_back = True
     find(state, "clock_set_back", event.ts, f"by {state.clock - event.ts} ms")
     state.origin -= state.clock - event.ts

@@ -126,3 +126,5 @@ def _restore_tuples(state: SessionState) -> None:
         state.ad.fields = tuple(state.ad.fields)
     if state.chapter is not None:
         state.chapter.fields = tuple(state.chapter.fields)
+    for entered in (state.player_states or {}).values():
+        entered.periods = tuple(entered.periods)

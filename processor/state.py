@@ -255,11 +255,6 @@ class SessionState(_Hot):
         return self.clock - self.origin
 
     @property
-    def tracked_ms(self) -> int:
-        """The tracked clock: elapsed time without what was untracked."""
-        return self.clock - self.origin - self.untracked_ms
-
-    @property
     def weight_clock(self) -> int:
         """Content, ad, tentative ad and stall time: what an average bitrate is weighted by."""
         tentative_ms = self.ad_break.ad_ms if self.ad_break is not None else 0

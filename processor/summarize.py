@@ -9,8 +9,9 @@ from typing import Any
 from models.limits import CHILD_ROWS_MAX
 from models.policy import DEFAULT_POLICY, Policy
 from models.rows import ChildRow, FindingRow, RowKey, SessionFigures, Status, Summary
-from processor.child_rows import ad_row, break_row, chapter_row, player_state_rows
+from processor.child_rows import ad_row, break_row, chapter_row
 from processor.intervals import played_intervals, total_ms
+from processor.player_states import player_state_rows
 from processor.quality import average_bitrate
 from processor.session import apply_waiting, exit_stage
 from processor.spans import open_span

@@ -110,15 +110,17 @@ class OpenChapter(Slotted):
 
 
 class PlayerState(Slotted):
-    """One named player state. `since` is the tracked clock at its start, `NEVER` while outside."""
+    """One named player state. `since`: where its open period began, `NEVER` while outside.
+    `periods`: begin and end of each that is over, in turn."""
 
-    __slots__ = ("count", "number", "since", "total_ms")
+    __slots__ = ("count", "number", "periods", "since", "total_ms")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.count = 0
         self.total_ms = 0
         self.since = NEVER
+        self.periods: tuple[int, ...] = ()
 
 
 class Quality(Slotted):

@@ -22,6 +22,7 @@ from ingest.routes import ROUTES, Route
 from models.limits import (
     EVENTS_MAX,
     INTERVALS_MAX,
+    PERIODS_MAX,
     PLAYER_STATES_MAX,
     REMEMBERED_HASHES,
     WAITING_MAX,
@@ -150,6 +151,7 @@ def test_the_bounds_in_the_rules_are_those_of_the_code() -> None:
         f"the last {REMEMBERED_HASHES} applied for good",
         f"**At most {INTERVALS_MAX} stretches**",
         f"at most {PLAYER_STATES_MAX};",
+        f"At most {PERIODS_MAX} of a state",
         f"| {EVENTS_MAX:,} events |",
     ):
         assert words in text

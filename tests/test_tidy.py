@@ -47,6 +47,7 @@ PURE_CORE: Final = (
     "intervals",
     "judged",
     "order",
+    "player_states",
     "quality",
     "quiet",
     "session",

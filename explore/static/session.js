@@ -2,12 +2,13 @@
 "use strict";
 
 { // names of its own, beside explore.js
-  // A stretch: told below the picture while one points at it or has it in focus; arrow keys go on.
-  const stretchLinks = () => [...document.querySelectorAll(".line a[data-stretch]")];
+  // A stretch, or when a player state was on: told below the picture while one points at it or has
+  // it in focus. Arrow keys go on: along its row, and up and down to the others.
+  const marks = () => [...document.querySelectorAll(".line a")];
 
-  const tellStretch = (link) => {
+  const tell = (mark) => {
     const detail = document.getElementById("detail");
-    const row = document.getElementById(`stretch-${link.dataset.stretch}`);
+    const row = document.getElementById(mark.getAttribute("href").slice(1));
     if (!detail || !row) return;
     const names = [...row.closest("table").tHead.rows[0].cells].map((cell) => cell.textContent);
     const list = document.createElement("dl");
@@ -24,26 +25,42 @@
     detail.classList.toggle("moved", row.classList.contains("moved"));
     detail.replaceChildren(list);
     for (const other of document.querySelectorAll(".line a.chosen")) other.classList.remove("chosen");
-    link.classList.add("chosen");
+    mark.classList.add("chosen");
   };
 
   const prepareLine = () => {
-    stretchLinks().forEach((link, place) => {
-      link.setAttribute("tabindex", place ? "-1" : "0"); // one stop for Tab, the arrows do the rest
-      link.addEventListener("mouseenter", () => tellStretch(link));
-      link.addEventListener("focus", () => tellStretch(link));
+    marks().forEach((mark, place) => {
+      mark.setAttribute("tabindex", place ? "-1" : "0"); // one stop for Tab, the arrows do the rest
+      mark.addEventListener("mouseenter", () => tell(mark));
+      mark.addEventListener("focus", () => tell(mark));
     });
   };
 
+  // The first of a row that ends right of where the mark begins.
+  const nearest = (mark, row) => {
+    const { left } = mark.getBoundingClientRect();
+    return row && (row.find((it) => it.getBoundingClientRect().right > left + 1) ?? row.at(-1));
+  };
+
   const goAlong = (event) => {
-    const links = stretchLinks();
-    const at = links.indexOf(event.target.closest?.(".line a[data-stretch]"));
-    if (at < 0) return;
-    const places = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: links.length - 1 };
-    const next = links[places[event.key]];
+    const mark = event.target.closest?.(".line a");
+    if (!mark) return;
+    const names = [...new Set(marks().map((it) => it.dataset.row))];
+    const rows = names.map((name) => marks().filter((it) => it.dataset.row === name));
+    const level = names.indexOf(mark.dataset.row);
+    const row = rows[level];
+    const at = row.indexOf(mark);
+    const next = {
+      ArrowRight: () => row[at + 1],
+      ArrowLeft: () => row[at - 1],
+      ArrowDown: () => nearest(mark, rows[level + 1]),
+      ArrowUp: () => nearest(mark, rows[level - 1]),
+      Home: () => row[0],
+      End: () => row.at(-1),
+    }[event.key]?.();
     if (!next) return;
     event.preventDefault();
-    links[at].setAttribute("tabindex", "-1");
+    mark.setAttribute("tabindex", "-1");
     next.setAttribute("tabindex", "0");
     next.focus();
   };

@@ -4,6 +4,7 @@ One `run` takes all of them; no checkpoint is written but the first and the last
 is told meanwhile and nothing depends on how fast the machine is.
 """
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,7 +104,14 @@ def told(played: Played, name: str) -> dict[str, Any]:
             for row in of["chapters"]
         ],
         "player_states": {
-            row["name"]: {"count": row["count"], "total_ms": row["total_ms"]}
+            row["name"]: {
+                "count": row["count"],
+                "total_ms": row["total_ms"],
+                "on_s": [
+                    [(at - instant_ms(figures["started_at"])) / 1000 for at in period]
+                    for period in json.loads(row["periods"])
+                ],
+            }
             for row in of["player_states"]
         },
     }

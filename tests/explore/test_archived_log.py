@@ -38,9 +38,9 @@ def figures(page: Answer) -> list[str]:
 
 def looks(site: Site) -> tuple[list[str], list[str], list[str]]:
     """What both looks tell: events, player states drawn, figures under both policies."""
-    events = site.session(ID, "events")
-    lanes = [f"{rect.attributes}" for rect in events.all("rect", "lane-on")]
-    return figures(events), lanes, figures(site.session(ID, "policy"))
+    events, policy = site.session(ID, "events"), site.session(ID, "policy")
+    states = [f"{rect.attributes}" for rect in policy.all("rect", "on")]
+    return figures(events), states, figures(policy)
 
 
 @pytest.mark.parametrize("kept_from", [100, MIDDLE], ids=["archive", "archive-then-log"])
@@ -52,7 +52,7 @@ def test_an_archive_tells_what_the_log_told(
     play(world, slice(MIDDLE // 2, None))
     told = looks(serve(world.engine, log=log_of(world)))
     assert len(told[0]) == len(a_session()) + 1
-    assert len(told[1]) == 1
+    assert len(told[1]) == 2  # one, under each policy
     if kept_from > MIDDLE:
         archive_log(world.log_path, root)
     forget_below(world, kept_from)

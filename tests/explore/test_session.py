@@ -68,7 +68,7 @@ def test_a_missing_bookend_stands_out_with_what_it_moved(rows: Rows, site: Site)
 def test_a_stretch_tells_all_of_itself_to_a_keyboard(rows: Rows, site: Site) -> None:
     two_breaks(rows)
     page = site.session("s1")
-    links = [a for a in page.all("a") if "data-stretch" in a.attributes]
+    links = [a for a in page.all("a") if a.attributes.get("data-row") == "stretches"]
     label = links[2].attributes["aria-label"]
     for part in ("ad, 1:00 to 1:15, 15 s", "playhead 0 to 0 s", "a bookend is missing", "rule"):
         assert part in label
@@ -107,6 +107,33 @@ def test_player_states_have_their_totals(rows: Rows, site: Site) -> None:
     rows.player_state("s1", 1, "fullscreen", count=2, total_ms=61_000)
     told = site.session("s1").all("dl", "totals")[0].text
     assert "player state fullscreen, 2 ×1 min 01 s" in told
+
+
+def test_player_states_are_drawn_and_told(rows: Rows, site: Site) -> None:
+    two_breaks(rows)
+    periods = [[at("10:00:30"), at("10:01")], [at("10:01:15"), at("10:01:30")]]
+    rows.player_state("s1", 1, "mute", count=1, total_ms=0, periods=[])
+    rows.player_state("s1", 2, "fullscreen", count=2, total_ms=45_000, periods=periods)
+    page = site.session("s1")
+    drawn = [(bar.attributes["x"], bar.attributes["width"]) for bar in page.all("rect", "on")]
+    assert drawn == [("33.333%", "33.334%"), ("83.333%", "16.667%")]
+    links = [a for a in page.all("a") if a.attributes.get("data-row") == "state 2"]
+    labels = [link.attributes["aria-label"] for link in links]
+    assert labels[0] == "player state fullscreen, 0:30 to 1:00, 30 s (rule state-time)"
+    told = {row.attributes.get("id"): row.text for row in page.all("tr")}
+    assert [link.attributes["href"] for link in links] == ["#state-2-1", "#state-2-2"]
+    assert "fullscreen" in told["state-2-2"]
+    assert "Their time runs from start to end" in page.text
+    assert "periods are kept" not in page.text
+
+
+def test_player_states_whose_periods_are_not_all_known(rows: Rows, site: Site) -> None:
+    two_breaks(rows)
+    periods = [[at("10:00:30"), at("10:01")]]
+    rows.player_state("s1", 1, "mute", count=9, total_ms=31_000, periods=periods)
+    assert "Of mute the first 1 periods are kept" in site.session("s1").text
+    rows.player_state("s1", 2, "cc", count=1, total_ms=1_000)
+    assert "is not known of rows that older rules made" in site.session("s1").text
 
 
 def test_without_a_log_the_page_says_how_to_give_one(rows: Rows, site: Site) -> None:

@@ -113,7 +113,15 @@ def rows_in_part(reading: Reading) -> dict[str, Any]:
             for c in reading.chapters
         ],
         "player_states": {
-            s.name: {"count": s.count, "total_ms": s.total_ms} for s in reading.player_states
+            s.name: {
+                "count": s.count,
+                "total_ms": s.total_ms,
+                "on_s": [
+                    [(at - (reading.figures.started_at or 0)) / 1000 for at in period]
+                    for period in s.periods or ()
+                ],
+            }
+            for s in reading.player_states
         },
         "findings": {row.code: row.count for row in reading.findings},
         "spans": spans_in_part(reading.spans, reading.figures.started_at or 0),

@@ -62,7 +62,7 @@ COLUMNS: Final = {
     " untracked_reason quartile_25 quartile_50 quartile_75 quartile_100",
     "chapters": "session_id chapter_number chapter_index offset_s length_s name custom_metadata"
     " started_at ended_at content_ms completed",
-    "player_states": "session_id state_number name count total_ms",
+    "player_states": "session_id state_number name count total_ms periods",
     "errors": "session_id error_number at error_id source playhead_s",
     "findings": "session_id code count first_ts detail",
     "spans": "session_id span_number started_at ended_at duration_ms activity counted_as"

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from models.limits import PERIODS_MAX
 from models.records import Event, EventType
 from models.rows import EndedBy
-from tests.processor.sessions import Told, at, event, session
+from processor.session import fold
+from processor.summarize import settle
+from tests.processor.sessions import T0, Told, at, event, session, state_of, told
 
 OPEN_BREAK = event("adBreakStart", 0)
 AD = event("adStart", 0, id="a", length=10)
@@ -240,6 +243,67 @@ def test_a_states_update_first_ends_then_starts() -> None:
     mute, cc = says.player_states["mute"], says.player_states["cc"]
     assert (mute.count, mute.total_ms) == (2, 8_000)
     assert (cc.count, cc.total_ms) == (1, 3_000)
+
+
+def _periods(says: Told, name: str) -> list[tuple[float, float]]:
+    """From and to, in seconds."""
+    periods = says.player_states[name].periods
+    assert periods is not None
+    return [((begin - T0) / 1000, (end - T0) / 1000) for begin, end in periods]
+
+
+def test_the_periods_of_a_state_add_up_to_its_time() -> None:
+    says = session(
+        event("play", 0),
+        event("stateStart", 2, 2, name="mute"),
+        event("stateEnd", 2, 2, name="mute"),
+        event("stateStart", 3, 3, name="mute"),
+        event("stateEnd", 5, 5, name="mute"),
+        event("stateStart", 5, 5, name="mute"),
+        event("pauseStart", 6, 6),
+        event("ping", 9, 6),
+    )
+    assert _periods(says, "mute") == [(3, 5), (5, 9)], "what takes no time is none"
+    assert says.player_states["mute"][2:4] == (3, 6_000)
+
+
+def test_untracked_time_and_a_clock_set_back_end_a_period() -> None:
+    says = session(
+        event("play", 0, 0, 0),
+        event("stateStart", 2, 2, 2, name="mute"),
+        event("ping", 10, 10, 10),
+        event("ping", 2_000, 11, 20),
+        event("ping", 2_005, 16, 25),
+        event("ping", 1_000, 17, 40),
+        event("stateEnd", 1_008, 25, 48, name="mute"),
+    )
+    assert _periods(says, "mute") == [(2, 10), (2_000, 2_005), (1_000, 1_008)]
+    assert says.player_states["mute"][2:4] == (1, 21_000)
+
+
+def test_a_late_start_of_a_state_takes_effect_at_the_session_clock() -> None:
+    events = [event("play", 0, 0, 0), event("ping", 20, 20, 20), event("ping", 21, 21, 40)]
+    late = event("stateStart", 3, 3, 41, name="mute")
+    says = session(*events, late, event("ping", 30, 30, 42))
+    assert _periods(says, "mute") == [(20, 30)]
+
+
+def test_what_a_period_owes_to_a_waiting_event_is_taken_back() -> None:
+    state = state_of([event("play", 0, 0, 0), event("stateStart", 1, 1, 1, name="mute")])
+    fold([event("ping", 8, 8, 8), event("stateEnd", 12, 12, 12, name="mute")], state)
+    says = told(state)
+    settle(state, says.summary)
+    assert _periods(says, "mute") == [(1, 12)]
+    fold([event("sessionEnd", 9, 9, 13)], state)
+    assert _periods(told(state), "mute") == [(1, 9)]
+
+
+def test_a_hundred_periods_of_a_state() -> None:
+    kinds: tuple[EventType, ...] = ("stateStart", "stateEnd")
+    flips = [event(kinds[i % 2], i, name="mute") for i in range(2 * PERIODS_MAX + 5)]
+    says = session(event("play", 0), *flips, event("ping", 2 * PERIODS_MAX + 5))
+    assert _periods(says, "mute") == [(2 * i, 2 * i + 1) for i in range(PERIODS_MAX)]
+    assert says.player_states["mute"][2:4] == (PERIODS_MAX + 3, 1_000 * (PERIODS_MAX + 3))
 
 
 # --- quality ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.limits import PERIODS_MAX
 from models.policy import Policy
 from tests.production import Live, fold_prefixes
 from tests.reference.arrivals import Step
@@ -84,6 +85,25 @@ def test_spans_cover_the_session_once(steps: list[Step], policy: Policy) -> None
             ends = [spans[0].started_at, *(s.ended_at for s in spans)]
             assert ends == [*(s.started_at for s in spans), spans[-1].ended_at]
             assert (ends[0], ends[-1]) == (f.started_at, f.last_event_at)
+
+
+@SOME
+@given(LOGS, policies())
+def test_periods_of_a_player_state_add_up(steps: list[Step], policy: Policy) -> None:
+    """To its time, one after the other but where a clock was set back; unless there were more than
+    are kept."""
+    for reading in readings(steps, policy):
+        codes = {row.code for row in reading.findings}
+        for state in reading.player_states:
+            assert state.periods is not None
+            assert all(begin < end for begin, end in state.periods)
+            time = sum(end - begin for begin, end in state.periods)
+            assert time <= state.total_ms
+            assert time == state.total_ms or len(state.periods) == PERIODS_MAX
+            if "clock_set_back" not in codes:
+                ends = [at for period in state.periods for at in period]
+                assert ends == sorted(ends)
+                assert not ends or (reading.figures.started_at or 0) <= ends[0]
 
 
 @SOME

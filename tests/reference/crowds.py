@@ -45,6 +45,22 @@ def crowded(seed: int) -> list[Step]:
     return list(one_by_one(e._replace(received_at=e.ts) for e in events))
 
 
+def fidgety(seed: int) -> list[Step]:
+    """More periods of two player states than are kept, with gaps, a clock set back, late events."""
+    rng = Random(seed)
+    ts, events = T0, [Event("sessionStart", T0, 0, start_params()), Event("play", T0, 0)]
+    for i in range(12 * limits.PERIODS_MAX):
+        ts += rng.choice([0, 500, 1_000, 1_000, 2_000])
+        if rng.random() < 0.05:
+            ts += rng.choice([700_000, -620_000])
+        sent = ts - rng.choice([0] * 9 + [3_000])
+        kind, name = rng.choice(["stateStart", "stateEnd"]), rng.choice(["mute", "Full"])
+        about = {"media.state.name": name}
+        events.append(Event(kind, sent, i * 700, about))  # type: ignore[arg-type]  # as above
+    arrived = [e._replace(received_at=T0 + i * 6_000) for i, e in enumerate(events)]
+    return list(one_by_one(arrived))
+
+
 def endless() -> list[Step]:
     """200,001 events: the 200,000th closes the session."""
     events = [Event("sessionStart", T0, 0, start_params()), Event("play", T0, 0)]

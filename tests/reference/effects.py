@@ -13,7 +13,7 @@ from tests.reference import bookends
 from tests.reference.columns import Note, name, number, sent
 from tests.reference.ordering import Applied, Told
 from tests.reference.quality import error_source_and_id, is_id_kept, qoe_values
-from tests.reference.story import Chapter, Spell, Story, elapsed_ms, tracked_clock_ms
+from tests.reference.story import Chapter, Spell, Story, elapsed_ms
 
 
 def have_effect(story: Story, applied: Applied) -> None:
@@ -138,21 +138,22 @@ def named(element: Any, note: Note) -> list[str]:
 
 def begin_spell(story: Story, state: str, note: Note) -> None:
     """Ignored in the state (§5); at most 10 distinct names in a session (§8)."""
-    if any(s.name == state and s.end_ms is None for s in story.spells):
+    if any(s.name == state and s.end is None for s in story.spells):
         story.traits.add("state started twice")
         return
     states = {s.name for s in story.spells}
     if state not in states and len(states) >= limits.PLAYER_STATES_MAX:
         note("too_many_states")
         return
-    story.spells.append(Spell(state, tracked_clock_ms(story)))
+    assert story.clock is not None
+    story.spells.append(Spell(state, len(story.stretches), story.clock))
 
 
 def end_spell(story: Story, state: str) -> None:
     """Ignored outside the state (§5)."""
     for spell in story.spells:
-        if spell.name == state and spell.end_ms is None:
-            spell.end_ms = tracked_clock_ms(story)
+        if spell.name == state and spell.end is None:
+            spell.end = len(story.stretches)
 
 
 def error(story: Story, applied: Applied, note: Note) -> None:

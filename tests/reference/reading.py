@@ -25,6 +25,7 @@ from tests.reference import columns, rows
 from tests.reference.arrivals import Step
 from tests.reference.figures import figures_of
 from tests.reference.ordering import Desk, take, with_waiting_applied
+from tests.reference.periods import player_state_rows
 from tests.reference.spans import Span, spans_of, too_many
 from tests.reference.story import Story, elapsed_ms
 from tests.reference.sums import of_activity, total
@@ -82,7 +83,7 @@ def reading_of(desk: Desk, policy: Policy) -> Reading:
         breaks=tuple(rows.break_rows(story)),
         ads=tuple(rows.ad_rows(story)),
         chapters=tuple(rows.chapter_rows(story)),
-        player_states=rows.player_state_rows(story),
+        player_states=player_state_rows(story),
         errors=tuple(story.errors[: limits.CHILD_ROWS_MAX]),
         findings=findings,
         spans=spans_of(story),

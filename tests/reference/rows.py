@@ -5,10 +5,10 @@ from typing import Any
 
 from models import limits
 from models.records import Event
-from models.rows import AdRow, BreakRow, ChapterRow, PlayerStateRow
+from models.rows import AdRow, BreakRow, ChapterRow
 from tests.reference.bookends import AD_TEXTS, BREAK_NAME
 from tests.reference.columns import name, number, silent
-from tests.reference.story import Ad, Break, Chapter, Story, tracked_clock_ms
+from tests.reference.story import Ad, Break, Chapter, Story
 from tests.reference.sums import ad_times, is_tracked, of_activity, played, time_by
 
 
@@ -133,16 +133,3 @@ def chapter_row(each: Chapter, content: int) -> ChapterRow:
         content_ms=content,
         completed=each.completed,
     )
-
-
-def player_state_rows(story: Story) -> tuple[PlayerStateRow, ...]:
-    """By first start; an open one counts up to now (§8)."""
-    now = tracked_clock_ms(story)
-    names = list(dict.fromkeys(s.name for s in story.spells))
-    rows = []
-    for i, each in enumerate(names, 1):
-        spells = [s for s in story.spells if s.name == each]
-        ends = [now if s.end_ms is None else s.end_ms for s in spells]
-        time = sum(end - s.begin_ms for s, end in zip(spells, ends, strict=True))
-        rows.append(PlayerStateRow(i, each, len(spells), time))
-    return tuple(rows)

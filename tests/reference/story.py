@@ -65,11 +65,15 @@ class Chapter:
 
 @dataclass(eq=False)
 class Spell:
-    """One stay in a player state, on the tracked clock (§8)."""
+    """One stay in a player state (§8): the stretches from number `begin` up to, not with, `end`.
+
+    `at`: the session's clock when it began.
+    """
 
     name: str
-    begin_ms: int
-    end_ms: int | None = None
+    begin: int
+    at: int
+    end: int | None = None
 
 
 @dataclass(eq=False)
@@ -83,6 +87,7 @@ class Stretch(NamedTuple):
     """The time between two neighbouring applied events, and the situation it was spent in.
 
     `at`: the session's clock at its begin. `begun`: how many ads, breaks and chapters had begun.
+    A clock set back is an untracked one of no time, at the clock's new place.
     """
 
     at: int
@@ -140,11 +145,6 @@ class Story:
 def elapsed_ms(story: Story) -> int:
     """The sum of all `dt` so far."""
     return sum(s.dt for s in story.stretches)
-
-
-def tracked_clock_ms(story: Story) -> int:
-    """The clock of player states: untracked time adds nothing (§8)."""
-    return sum(s.dt for s in story.stretches if s.activity != "untracked")
 
 
 def in_main_content(story: Story) -> bool:

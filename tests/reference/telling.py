@@ -20,7 +20,6 @@ from tests.reference.story import (
     Stretch,
     elapsed_ms,
     in_main_content,
-    tracked_clock_ms,
 )
 
 
@@ -46,10 +45,10 @@ def tell_one(story: Story, applied: Applied, *, shows_idle: bool) -> None:
     event = applied.event
     if applied.manner == "in order" and story.clock is not None:
         end_stretch(story, applied)
-    if applied.manner == "set back":
-        story.run = None
     if applied.manner != "late":
         story.clock, story.playhead_ms = event.ts, event.playhead_ms
+    if applied.manner == "set back":
+        note_set_back(story, event.ts, event.playhead_ms)
     if shows_idle:
         return
     have_effect(story, applied)
@@ -57,6 +56,13 @@ def tell_one(story: Story, applied: Applied, *, shows_idle: bool) -> None:
     if applied.manner != "late":
         note_playhead_out_of_range(story, applied)
         story.heard.append(Heard(event.playhead_ms, story.content_started))
+
+
+def note_set_back(story: Story, ts: int, playhead_ms: int) -> None:
+    """No time passes, and nothing that ran goes on from where it was (§2)."""
+    story.run = None
+    nothing = (None, None, None, None, None)
+    story.stretches.append(Stretch(ts, 0, playhead_ms, playhead_ms, "untracked", *nothing, 0))
 
 
 def end_stretch(story: Story, applied: Applied) -> None:
@@ -169,5 +175,5 @@ def end_everything(story: Story) -> None:
         end_break(story, complete=False)
     end_chapter(story, completed=False)
     for spell in story.spells:
-        if spell.end_ms is None:
-            spell.end_ms = tracked_clock_ms(story)
+        if spell.end is None:
+            spell.end = len(story.stretches)

@@ -238,7 +238,11 @@ def test_states_do_not_run_in_untracked_time() -> None:
             at(703_000, "stateEnd", 0, muted, received_ms=7_000),
         )
     )
-    assert [tuple(s) for s in reading.player_states] == [(1, "mute", 1, 8_000)]
+    (row,) = reading.player_states
+    assert row[:4] == (1, "mute", 1, 8_000)
+    assert row.periods is not None
+    assert [end - begin for begin, end in row.periods] == [5_000, 3_000]
+    assert row.periods[1][0] - row.periods[0][1] == reading.figures.untracked_ms
     assert reading.figures.untracked_ms == 695_000
 
 

@@ -15,7 +15,7 @@ from tests.golden.loading import golden_names, load_golden
 from tests.production import Live, fold_arrivals, fold_prefixes
 from tests.reference.arrivals import Step
 from tests.reference.compare import Differences, differences
-from tests.reference.crowds import crowded, endless, flood
+from tests.reference.crowds import crowded, endless, fidgety, flood
 from tests.reference.reading import read, read_prefixes
 from tests.reference.wild import realistic, wild
 
@@ -92,6 +92,11 @@ def test_more_waiting_than_may_wait(seed: int) -> None:
 
 def test_more_rows_than_are_kept() -> None:
     assert fold_differs(crowded(1)) == {}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_more_periods_than_are_kept(seed: int) -> None:
+    assert fold_differs(fidgety(seed)) == {}
 
 
 def test_more_events_than_a_session_has() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from models import limits
 from tests.reference.arrivals import Arrival, Tick
-from tests.reference.crowds import crowded, flood
+from tests.reference.crowds import crowded, fidgety, flood
 from tests.reference.reading import Reading, read
 from tests.reference.wild import realistic, wild
 
@@ -135,3 +135,10 @@ def test_crowd_has_more_than_its_tables_keep() -> None:
     tables = [reading.breaks, reading.ads, reading.chapters, reading.errors]
     assert [len(t) for t in tables] == [limits.CHILD_ROWS_MAX] * 4
     assert "too_many_rows" in {f.code for f in reading.findings}
+
+
+def test_fidgety_sessions_have_more_periods_than_are_kept() -> None:
+    reading = read(fidgety(0))
+    assert [len(row.periods or ()) for row in reading.player_states] == [limits.PERIODS_MAX] * 2
+    assert {"clock_set_back", "late_event"} <= {f.code for f in reading.findings}
+    assert reading.figures.untracked_ms > 0

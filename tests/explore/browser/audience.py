@@ -5,8 +5,9 @@ Only for tests.
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, select, text
 
+from models.views import view_table
 from tests.explore.served import NOW
 from tests.reports.crowd import write_crowd
 from tests.reports.rows import Rows
@@ -30,6 +31,21 @@ def fill(engine: Engine) -> None:
     rows.ad(HOSTILE, 1, "09:00", name=HOSTILE)
     rows.finding(HOSTILE, "ad_without_break")
     rows.session(NO_TIME, "09:30", live=True)
+    _let_states_begin(engine, rows)
+
+
+def _let_states_begin(engine: Engine, rows: Rows) -> None:
+    """Two player states in the session that most is wrong with."""
+    session_id, sessions = spoiled(engine), view_table("sessions").c
+    query = select(sessions.started_at, sessions.last_event_at)
+    with engine.connect() as connection:
+        begin, end = connection.execute(query.where(sessions.session_id == session_id)).one()
+    third = (end - begin) // 3
+    quiet = [[begin + third // 2, begin + third], [begin + 2 * third, end]]
+    for number, name, periods in ((1, "fullscreen", [[begin, begin + third]]), (2, "mute", quiet)):
+        total = sum(until - since for since, until in periods)
+        more: dict[str, Any] = {"count": len(periods), "total_ms": total, "periods": periods}
+        rows.player_state(session_id, number, name, **more)
 
 
 def ask(engine: Engine, query: str, **values: Any) -> list[Any]:

@@ -77,7 +77,7 @@ def test_a_filter_is_set_and_a_session_opened(sqlite_filled: Filled, open_tab: O
 def test_the_time_line_tells_each_stretch(sqlite_filled: Filled, open_tab: Open) -> None:
     tab = open_tab(sqlite_filled.site)
     tab.open(f"/session?id={spoiled(sqlite_filled.engine)}")
-    stretches = tab.page.locator(".line a").all()
+    stretches = tab.page.locator(".line a[data-row=stretches]").all()
     stretches[0].focus()
     numbers = tab.page.locator("#detail dd").first
     for place, stretch in enumerate(stretches, 1):
@@ -90,6 +90,25 @@ def test_the_time_line_tells_each_stretch(sqlite_filled: Filled, open_tab: Open)
     tab.page.keyboard.press("Shift+Tab")
     expect(stretches[0]).to_be_focused()
     tab.page.keyboard.press("End")
+    expect(stretches[-1]).to_be_focused()
     tab.page.keyboard.press("Enter")
     target = (stretches[-1].get_attribute("href") or "").removeprefix("#")
     expect(tab.page.locator(f"[id='{target}']")).to_be_in_viewport()
+
+
+def test_player_states_are_below_the_stretches(sqlite_filled: Filled, open_tab: Open) -> None:
+    tab = open_tab(sqlite_filled.site)
+    tab.open(f"/session?id={spoiled(sqlite_filled.engine)}")
+    tab.page.locator(".line a").first.focus()
+    told = tab.page.locator("#detail dd")
+    steps = (
+        ("ArrowDown", "fullscreen", "1"), ("ArrowDown", "mute", "1"), ("ArrowRight", "mute", "2"),
+        ("ArrowDown", "mute", "2"), ("Home", "mute", "1"), ("ArrowUp", "fullscreen", "1"),
+    )  # fmt: skip
+    for key, name, number in steps:
+        tab.page.keyboard.press(key)
+        expect(told.nth(4)).to_have_text(name)
+        expect(told.first).to_have_text(number)
+        assert tab.focus_shows()
+    tab.page.keyboard.press("ArrowUp")
+    expect(tab.page.locator(".line a").first).to_be_focused()

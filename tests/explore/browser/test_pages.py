@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import parse_qs, quote, urlsplit
 
+import pytest
 from playwright.sync_api import expect
 
 from models.tables_types import instant_text
@@ -205,6 +206,35 @@ def test_a_session(filled: Filled, open_tab: Open) -> None:
         f"bar c-{span.counted_as}" for span in spans
     ]
     assert sum(exact(tab.page.locator("section.missing data"))) == row.unbookended_ad_ms > 0
+
+
+def test_player_states_of_a_session(filled: Filled, open_tab: Open) -> None:
+    session_id = spoiled(filled.engine)
+    tab = open_tab(filled.site)
+    tab.open(f"/session?id={session_id}")
+    query = "SELECT name, total_ms FROM player_states WHERE session_id = :id ORDER BY state_number"
+    states = ask(filled.engine, query, id=session_id)
+    names = [name.strip() for name in tab.cells("Player states", 4)]
+    lengths = exact(tab.table("Player states").locator("data"))
+    assert len(lengths) > len(states) > 1
+    for name, total in states:
+        times = [ms for one, ms in zip(names, lengths, strict=True) if one == name]
+        assert sum(times) == total
+    mark = tab.page.get_by_role("link", name="player state mute,").last
+    mark.locator(".on").hover()
+    told = tab.page.locator("#detail dd")
+    row = tab.table("Player states").last
+    expect(told).to_have_text(row.locator("th, td").all_text_contents())
+    width = tab.page.locator(".line").evaluate("e => e.getBoundingClientRect().width")
+    box, whole = mark.locator(".on").bounding_box(), tab.page.locator(".line").bounding_box()
+    assert box is not None
+    assert whole is not None
+    row_ms = float(ask_one(filled.engine, LENGTH, id=session_id)[0])
+    assert box["width"] / width == pytest.approx(lengths[-1] / row_ms, abs=0.005)
+    assert box["x"] + box["width"] == pytest.approx(whole["x"] + whole["width"], abs=2)
+
+
+LENGTH: Final = "SELECT sum(duration_ms) FROM spans WHERE session_id = :id"
 
 
 def test_a_stretch_tells_of_itself_under_the_pointer(filled: Filled, open_tab: Open) -> None:
