@@ -36,11 +36,11 @@ from commands.rebuild_workers import Job, Moved, work
 from commands.settings import Ruling, Stored
 from commands.tables import program, stderr, stdout
 from models.policy import Policy
+from models.records import AcceptedGap
 from processor.archive import ArchiveOfOtherLogError, PartitionArchive, read_archive
 from processor.database import reading
 from processor.log_gaps import (
     TICK_DELAY_MS,
-    AcceptedGap,
     Range,
     UnacceptedGapError,
     accepted_gaps,

@@ -65,8 +65,9 @@ class LogOfSettings:
                 f"Run `bookended rebuild --sessions {place.session_id}` with the other policy, "
                 "then `bookended diff`.",
             )
+        gaps = {place.partition: place.gaps}
         return [
-            view_rows(next(fold_grouped(read.records, policy, place.tick)), policy)
+            view_rows(next(fold_grouped(read.records, policy, place.tick, gaps)), policy)
             for policy in policies
         ]
 

@@ -10,16 +10,17 @@ from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection, select
 
-from explore.reading import rows_of
+from explore.reading import rows_of, view
 from models.judged import ReceivedEvent
 from models.policy import FOLD_VERSION, Policy
+from models.records import AcceptedGap
 from models.tables import forgotten_sessions, live_projection, progress, projections
 from models.time_line import Row, SessionRows
 
 
 class Place(NamedTuple):
-    """Where a session lies in the log, and what its rows were made by: the log's id, the tick (ms)
-    and the policy of the live projection."""
+    """Where a session lies in the log, and what its rows were made by: the log's id, the tick (ms),
+    the policy of the live projection, and the gaps that it crossed."""
 
     session_id: str
     partition: int
@@ -28,6 +29,7 @@ class Place(NamedTuple):
     log_id: str
     tick: int | None
     policy: Policy
+    gaps: tuple[AcceptedGap, ...]
 
 
 class Received(NamedTuple):
@@ -88,7 +90,15 @@ def place_of(connection: Connection, session: Row) -> Place:
         row["log_id"],
         row["tick"],
         Policy(**row["policy"]),
+        _gaps(connection, session["log_partition"]),
     )
+
+
+def _gaps(connection: Connection, partition: int) -> tuple[AcceptedGap, ...]:
+    columns = view("log_gaps").c
+    query = select(*(columns[name] for name in AcceptedGap._fields))
+    mine = query.where(columns.log_partition == partition).order_by(columns.first_offset)
+    return tuple(AcceptedGap(**row) for row in rows_of(connection, mine))
 
 
 def is_forgotten(connection: Connection, session_id: str) -> bool:

@@ -80,6 +80,17 @@ class LogRecord(NamedTuple):
     value: bytes
 
 
+class AcceptedGap(NamedTuple):
+    """Records that are gone from a partition of the log, the first and the last, and that somebody
+    gave up. `read_until`: the tick before them (ms); `accepted_at`: ms, None where nobody wrote it
+    down."""
+
+    first_offset: int
+    last_offset: int
+    read_until: int | None
+    accepted_at: int | None
+
+
 def playhead_to_ms(playhead_s: float) -> int:
     """Whole milliseconds of a playhead in seconds (docs/rules.md: rounded before anything else)."""
     return round(playhead_s * 1000)

@@ -11,21 +11,12 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from models.records import AcceptedGap
 from models.tables import log_gap_rows
 from processor.archive import PartitionArchive
 
 TICK_DELAY_MS: Final = 60_000
 """A tick on the way lies so far behind the last arrival, as the live loop's does."""
-
-
-class AcceptedGap(NamedTuple):
-    """Records that are gone, the first and the last. `read_until`: the tick before them (ms);
-    `accepted_at`: ms, None where nobody wrote it down."""
-
-    first_offset: int
-    last_offset: int
-    read_until: int | None
-    accepted_at: int | None
 
 
 class Range(NamedTuple):
@@ -41,6 +32,10 @@ class UnacceptedGapError(Exception):
     def __init__(self, gap: Range) -> None:
         super().__init__(gap)
         self.gap = gap
+
+    def __str__(self) -> str:
+        first, last = self.gap.start, self.gap.end - 1
+        return f"records {first} to {last} are gone, and nobody has accepted that"
 
 
 def accepted_gaps(connection: Connection, projection: int) -> dict[int, list[AcceptedGap]]:

@@ -160,11 +160,8 @@ class PartitionMemory:
         gap = Gap(self.next_offset, start_offset - 1, len(ids), self.tick, now_ms)
         for session_id in ids:
             self._wake(session_id)
-        partition = self.claim.partition
-        note_gap(
-            (self._states[session_id] for session_id in ids),
-            f"records {gap.first_offset} to {gap.last_offset} of partition {partition} are gone",
-        )
+        states = (self._states[session_id] for session_id in ids)
+        note_gap(states, self.claim.partition, gap.first_offset, gap.last_offset)
         self._changed.update(ids)
         self._gap = gap
         self.move_on(start_offset)

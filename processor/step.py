@@ -194,8 +194,11 @@ def due_at(state: SessionState, policy: Policy, *, is_closed: bool) -> int:
     return limit_at(state, policy) + 1
 
 
-def note_gap(states: Iterable[SessionState], detail: str) -> None:
+def note_gap(
+    states: Iterable[SessionState], partition: int, first_offset: int, last_offset: int
+) -> None:
     """Events of these sessions may be gone: the log lost records before they were folded."""
+    detail = f"records {first_offset} to {last_offset} of partition {partition} are gone"
     for state in states:
         write_back(state)
         known_ts = state.arrival_clock if state.clock == NEVER else state.clock

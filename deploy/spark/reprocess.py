@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
 from commands.exporting import Kind, exportable
 from models.avro import decode, encode
 from models.policy import Policy
-from models.records import LogRecord
+from models.records import AcceptedGap, LogRecord
 from processor.archive import PartitionArchive, read_archive, read_partition
 from processor.archive_reader import read_archived
-from processor.batch import fold_grouped, session_row
+from processor.batch import Gaps, fold_grouped, session_row
 from processor.database import json_text
+from processor.log_gaps import Range, archived_gaps, gaps_to_cross, readable
 from processor.step import PlacedRecord
 
 RECORDS: Final = pa.schema(
@@ -65,15 +67,27 @@ def main() -> None:
     parser.add_argument(
         "--policy", type=_policy, default={}, help="""rules, e.g. '{"unclosed_break": "ad"}'"""
     )
+    parser.add_argument(
+        "--log-gaps",
+        type=_log_gaps,
+        default={},
+        help="gaps that the processor crossed: `bookended export log_gaps --format parquet`",
+    )
     given = parser.parse_args()
     spark = SparkSession.builder.appName("bookended reprocess").getOrCreate()
     spark.conf.set("spark.sql.session.timeZone", "UTC")
-    sessions(spark, given.archive, given.policy, given.until).write.parquet(given.out)
+    archives = read_archive(given.archive)
+    gaps = {it.partition: _gaps(it, given.log_gaps.get(it.partition, [])) for it in archives}
+    sessions(spark, archives, given.policy, given.until, gaps).write.parquet(given.out)
     spark.stop()
 
 
 def sessions(
-    spark: SparkSession, archive: Path, policy: dict[str, Any], until: int | None
+    spark: SparkSession,
+    archives: list[PartitionArchive],
+    policy: dict[str, Any],
+    until: int | None,
+    gaps: Gaps,
 ) -> DataFrame:
     """One row a session: the columns of the view `sessions` but for its place in the log. `until`:
     ms since the epoch.
@@ -83,18 +97,24 @@ def sessions(
     """
     files = [
         (str(partition.path), number)
-        for partition in read_archive(archive)
+        for partition in archives
         for number, entry in enumerate(partition.entries)
         if entry.file is not None
     ]
     named = spark.createDataFrame(files, "path string, number int")
 
     def fold(group: pa.Table) -> pa.Table:
-        return _folded(group, Policy(**policy), until)
+        return _folded(group, Policy(**policy), until, gaps)
 
     ddl = ", ".join(f"`{name}` {TYPES[kind][0]}" for name, kind in KINDS.items())
     records = named.repartition(max(1, len(files))).mapInArrow(_records, RECORDS_DDL)
     return records.groupBy("session_id").applyInArrow(fold, ddl)
+
+
+def _gaps(archive: PartitionArchive, crossed: list[AcceptedGap]) -> list[AcceptedGap]:
+    """Of the archive, as a rebuild crosses them: one that the processor crossed has its tick."""
+    whole = Range(archive.start_offset, archive.next_offset or 0)
+    return gaps_to_cross(whole, readable(archive, None), (crossed, archived_gaps(archive)))
 
 
 def _records(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -120,7 +140,7 @@ def _row(placed: PlacedRecord) -> dict[str, Any]:
     }
 
 
-def _folded(group: pa.Table, policy: Policy, until: int | None) -> pa.Table:
+def _folded(group: pa.Table, policy: Policy, until: int | None, gaps: Gaps) -> pa.Table:
     """One session's records, in any order, to its row."""
     in_order = group.sort_by([("log_partition", "ascending"), ("offset", "ascending")])
     records = (
@@ -139,7 +159,7 @@ def _folded(group: pa.Table, policy: Policy, until: int | None) -> pa.Table:
         )
         for row in in_order.to_pylist()
     )
-    rows = [session_row(summary) for summary in fold_grouped(records, policy, until)]
+    rows = [session_row(summary) for summary in fold_grouped(records, policy, until, gaps)]
     columns = [
         pa.array([_value(kind, row[name]) for row in rows], TYPES[kind][1])
         for name, kind in KINDS.items()
@@ -173,6 +193,21 @@ def _policy(text: str) -> dict[str, Any]:
         names = ", ".join(Policy.__dataclass_fields__)
         raise argparse.ArgumentTypeError(f"give a JSON object of these: {names}") from error
     return dict(fields)
+
+
+def _log_gaps(text: str) -> dict[int, list[AcceptedGap]]:
+    """By partition, in order."""
+    columns = ["log_partition", "first_offset", "last_offset", "read_until"]
+    try:
+        rows = pq.read_table(text, columns=columns).to_pylist()
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"it is no Parquet file of log_gaps: {error}") from error
+    found: dict[int, list[AcceptedGap]] = {}
+    for row in sorted(rows, key=lambda row: (row["log_partition"], row["first_offset"])):
+        until = None if row["read_until"] is None else round(row["read_until"].timestamp() * 1_000)
+        gap = AcceptedGap(row["first_offset"], row["last_offset"], until, None)
+        found.setdefault(row["log_partition"], []).append(gap)
+    return found
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from commands.exporting import Period, exportable, query_of
-from models.policy import Policy
 from processor.database import json_text
 from processor.projections import promote
 from tests.processor_shell.eventful import write_eventful
-from tests.processor_shell.test_exactly_once import crowd
 from tests.processor_shell.world import World
-from tests.rebuild.rows import archive_of, candidate_of, rebuild, target_of
+from tests.rebuild.rows import rows_of, target_of
+from tests.rebuild.test_commands import run
+from tests.rebuild.test_gaps import Site
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "deploy" / "spark" / "reprocess.py"
@@ -75,25 +75,25 @@ def spark(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_its_rows_are_those_of_a_rebuild(world: World, tmp_path: Path) -> None:
-    policy = Policy(unclosed_break="ad")
     write_eventful(world)
-    records = crowd(3, 12)
-    world.append(*records)
-    world.now_ms = max(record.events[0].received_at for record in records)
-    world.process()
-    archive = archive_of(world, tmp_path / "archive")
-    assert len(archive.entries) > 2
-    candidate = candidate_of(world, policy)
-    rebuild(world, candidate, archive, from_log=False)
-    promote(world.engine, candidate)
-    tick = target_of(world.engine, candidate).tick
+    site = Site(world)
+    site.archive()
+    site.lose_records()
+    site.go_on()
+    site.archive("--accept-gap")
+    site.rebuild("--archive-only", "--unclosed-break", "ad")
+    promote(world.engine, 2)
+    tick = target_of(world.engine, 2).tick
     assert tick is not None
     until = datetime.fromtimestamp(tick / 1_000, UTC).isoformat()
-    rules = '{"unclosed_break": "ad"}'
-    done = spark(tmp_path, "archive", "out", "--until", until, "--policy", rules)
+    exported = run(tmp_path, "export", "log_gaps", "--data", ".", "--output", "gaps.parquet")
+    assert exported.returncode == 0, exported.stderr
+    rules = ("--policy", '{"unclosed_break": "ad"}', "--log-gaps", "gaps.parquet")
+    done = spark(tmp_path, "archive", "out", "--until", until, *rules)
     assert done.returncode == 0, done.stderr[-3_000:]
     made, expected = from_parquet(tmp_path / "out"), from_view(world)
-    assert len(made) == len(expected)
+    assert len(made) == len(expected) == 30
+    assert "log_gap" in {row["code"] for row in rows_of(world.engine, 2)["finding_rows"]}
     for one, other in zip(made, expected, strict=True):
         assert {name: (one[name], other[name]) for name in one if one[name] != other[name]} == {}
     assert made == expected
@@ -131,6 +131,7 @@ def from_parquet(out: Path) -> list[dict[str, Any]]:
     [
         (("--policy", '{"no_rule": 1}'), "give a JSON object of these: unclosed_break"),
         (("--until", "2026-03-01"), "give it with its zone"),
+        (("--log-gaps", "gaps.parquet"), "it is no Parquet file of log_gaps"),
     ],
 )
 def test_what_cannot_be_is_told_before_spark_starts(

@@ -28,7 +28,7 @@ def test_a_session_out_of_kafka(kafka: KafkaServer, client: str) -> None:
     with closing(KafkaReader(topic)) as reader:
         log_id = reader.log_id()
     last = 2 * len(a_session()) - 1
-    place = Place(ID, 0, 0, last, log_id, None, DEFAULT_POLICY)
+    place = Place(ID, 0, 0, last, log_id, None, DEFAULT_POLICY, ())
     log = LogOfSettings(Exploring(log=f"kafka://{kafka.bootstrap}/{topic.topic}{client}"), None)
     received = log.events(place, 0)
     assert [it.event.type for it in received.events] == [one.type for one in a_session()]

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from models.time_line import SessionRows
 from tests.explore.played import ID, a_session, log_of, new_world, play, rows_of_events
 from tests.explore.served import Site
 from tests.processor_shell.test_exactly_once import crowd
-from tests.processor_shell.world import World, event, session_id
+from tests.processor_shell.world import SMALL, World, event, session_id
+from tests.rebuild.rows import archive_of
 
 
 @pytest.fixture
@@ -226,6 +228,28 @@ def test_a_replay_gives_the_rows_of_the_views(tmp_path: Path, policy: Policy) ->
             told += 1
     assert told > 24
     world.close()
+
+
+def test_a_replay_crosses_the_gaps_that_the_rows_crossed(world: World, tmp_path: Path) -> None:
+    start, *others = a_session()
+    world.append_events(1, start, *others[:2])
+    world.append_events(2, *a_session())
+    world.process()
+    archive_of(world, tmp_path / "archive")
+    world.append_events(1, others[2])
+    end = world.log_records()[-1].offset
+    world.log.execute('DELETE FROM log_records WHERE "offset" <= ?', (end,))
+    world.append_events(1, *others[3:])
+    archive_of(world, tmp_path / "archive", accepts_gap=True)
+    world.settings = replace(SMALL, accepts_gaps=True)
+    world.process()
+    with reading(world.engine) as connection:
+        rows = session_rows(connection, ID)
+        assert rows is not None
+        place = place_of(connection, rows.session)
+    assert rows.finding("log_gap") is not None
+    (replayed,) = log_of(world, tmp_path / "archive").replays(place, (DEFAULT_POLICY,))
+    assert as_json(replayed) == as_json(rows)
 
 
 def as_json(rows: SessionRows) -> Any:

@@ -6,10 +6,12 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from models.policy import Policy
+from models.policy import DEFAULT_POLICY, Policy
 from models.tables import live_projection, metadata, projections
 from processor.archive import PartitionArchive, read_archive
+from processor.archive_reader import read_archived
 from processor.archiver import ArchiveBounds, Archiver
+from processor.batch import NO_GAPS, Gaps, child_rows, fold_grouped, session_row
 from processor.embedded_source import EmbeddedSource
 from processor.projection import Projection
 from processor.projections import create_candidate, places
@@ -45,11 +47,13 @@ def rows_of(engine: Engine, projection: int) -> Rows:
         }
 
 
-def archive_of(world: World, root: Path, records_max: int = 50) -> PartitionArchive:
+def archive_of(
+    world: World, root: Path, records_max: int = 50, *, accepts_gap: bool = False
+) -> PartitionArchive:
     """All that the log has now, in small files."""
     source = EmbeddedSource(world.log_path)
     bounds = ArchiveBounds(records_max=records_max)
-    Archiver(source, root, bounds, lambda: 0.0).run(
+    Archiver(source, root, bounds, lambda: 0.0, accepts_gap=accepts_gap).run(
         threading.Event(), follow=False, progress=lambda _: None
     )
     source.close()
@@ -93,6 +97,35 @@ def rebuild(
 
 def candidate_of(world: World, policy: Policy | None = None) -> int:
     return create_candidate(world.engine, policy or world.policy, None, world.now_ms)
+
+
+def assert_grouped_gives(
+    engine: Engine,
+    projection: int,
+    archive: PartitionArchive,
+    policy: Policy = DEFAULT_POLICY,
+    gaps: Gaps = NO_GAPS,
+) -> None:
+    """A batch job's fold of the archive, session by session, gives the projection's rows."""
+    placed = [one for batch in read_archived(archive, 1) for one in batch.records]
+    placed.sort(key=lambda one: one.record.session_id)  # stable: in log order within a session
+    summaries = list(fold_grouped(placed, policy, target_of(engine, projection).tick, gaps))
+    rows = rows_of(engine, projection)
+    sessions = {r["session_id"]: r for r in rows["sessions_live"] + rows["sessions_closed"]}
+    starts = {row["session_id"]: row for row in rows["session_starts"]}
+    assert len(summaries) == len(sessions)
+    for summary in summaries:
+        row = session_row(summary)
+        stored = {**starts.get(summary.session_id, {}), **sessions[summary.session_id]}
+        for name, value in row.items():
+            given = list(value) if isinstance(value, tuple) else value
+            assert given == stored.get(name), name
+    for table, name in (("ads", "ad_rows"), ("findings", "finding_rows"), ("spans", "span_rows")):
+        made = [row for summary in summaries for row in child_rows(summary, table)]
+        key = ("session_id", *list(rows[name][0])[1:2])
+        assert sorted(made, key=lambda r: [r[k] for k in key]) == sorted(
+            rows[name], key=lambda r: [r[k] for k in key]
+        )
 
 
 def live_number(engine: Engine) -> int:

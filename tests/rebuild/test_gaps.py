@@ -5,12 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from models.records import Record
+from models.records import AcceptedGap, Record
 from processor.archive import read_archive
-from processor.log_gaps import AcceptedGap, Range, UnacceptedGapError, gaps_to_cross
+from processor.log_gaps import (
+    Range,
+    UnacceptedGapError,
+    accepted_gaps,
+    archived_gaps,
+    gaps_to_cross,
+)
 from tests.processor_shell.test_exactly_once import crowd
 from tests.processor_shell.world import SMALL, World
-from tests.rebuild.rows import rows_of
+from tests.rebuild.rows import assert_grouped_gives, rows_of
 from tests.rebuild.test_commands import run
 
 
@@ -78,6 +84,10 @@ def test_archive_and_live_projection_crossed_the_same_gap(site: Site) -> None:
     site.assert_same(2)
     assert "Projection 3 holds all sessions" in site.rebuild()
     site.assert_same(3)
+    (archive,) = read_archive(site.world.folder / "archive")
+    with site.world.engine.connect() as connection:
+        crossed = accepted_gaps(connection, 2)
+    assert_grouped_gives(site.world.engine, 2, archive, gaps=crossed)
 
 
 def test_the_live_projection_crossed_it_alone(site: Site) -> None:
@@ -120,6 +130,8 @@ def test_the_archive_crossed_it_alone(site: Site) -> None:
     assert len(touched) == gap["session_count"] > 0
     assert gap["read_until"] is not None
     assert archive.entries[1].file is None
+    gaps = {0: archived_gaps(archive)}
+    assert_grouped_gives(site.world.engine, 3, archive, gaps=gaps)
 
 
 A, B = AcceptedGap(10, 19, 5, 6), AcceptedGap(20, 24, 7, 8)

@@ -6,11 +6,17 @@ import pytest
 
 from models.policy import DEFAULT_POLICY, Policy
 from processor.archive_reader import read_archived
-from processor.batch import child_rows, fold_grouped, session_row
 from processor.whatif import SUMMED, compare_policies
 from tests.processor_shell.test_exactly_once import crowd
 from tests.processor_shell.world import World
-from tests.rebuild.rows import archive_of, candidate_of, rebuild, rows_of, target_of
+from tests.rebuild.rows import (
+    archive_of,
+    assert_grouped_gives,
+    candidate_of,
+    rebuild,
+    rows_of,
+    target_of,
+)
 
 AD = Policy(unclosed_break="ad", break_gap="content", stall_detection="off")
 
@@ -48,23 +54,4 @@ def test_grouped_records_give_the_rows_of_the_processor(
     candidate = candidate_of(filled, policy)
     rebuild(filled, candidate)
     archive = archive_of(filled, tmp_path / "archive")
-    placed = [one for batch in read_archived(archive, 1) for one in batch.records]
-    placed.sort(key=lambda one: one.record.session_id)  # stable: in log order within a session
-    summaries = list(fold_grouped(placed, policy, target_of(filled.engine).tick))
-    rows = rows_of(filled.engine, candidate)
-    sessions = {r["session_id"]: r for r in rows["sessions_live"] + rows["sessions_closed"]}
-    starts = {row["session_id"]: row for row in rows["session_starts"]}
-    assert len(summaries) == len(sessions)
-    for summary in summaries:
-        row = session_row(summary)
-        stored = {**starts.get(summary.session_id, {}), **sessions[summary.session_id]}
-        for name, value in row.items():
-            expected = stored.get(name)
-            given = list(value) if isinstance(value, tuple) else value
-            assert given == expected, name
-    for table, name in (("ads", "ad_rows"), ("findings", "finding_rows"), ("spans", "span_rows")):
-        made = [row for summary in summaries for row in child_rows(summary, table)]
-        key = ("session_id", *list(rows[name][0])[1:2])
-        assert sorted(made, key=lambda r: [r[k] for k in key]) == sorted(
-            rows[name], key=lambda r: [r[k] for k in key]
-        )
+    assert_grouped_gives(filled.engine, candidate, archive, policy)
