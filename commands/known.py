@@ -13,7 +13,7 @@ from ingest.server import CertificateError, ListenError
 from ingest.sids import KeyFault
 from migrations import NewerSchemaError, OlderSchemaError, ReaderRoleError
 from processor.archive import ArchiveDamagedError, ArchiveMissingError, ArchiveOfOtherLogError
-from processor.claim import ProjectionMissingError, RulesError
+from processor.claim import ProjectionMissingError, RulesError, StaleOwnerError
 from processor.database import DatabaseAwayError, DatabaseDamagedError
 from processor.drop_projection import LiveProjectionError, ReadersInTheWayError
 from processor.group import InstanceTakenError
@@ -62,7 +62,7 @@ _COMPLETE: Final = (
     StateVersionError,
     UndecodableInRebuildError,
 )
-KNOWN: Final = (*_COMPLETE, DatabaseAwayError, LogAwayError, LogFault)
+KNOWN: Final = (*_COMPLETE, DatabaseAwayError, LogAwayError, LogFault, StaleOwnerError)
 
 
 def known_failure(error: BaseException) -> Failure | None:
@@ -80,6 +80,11 @@ def known_failure(error: BaseException) -> Failure | None:
     if isinstance(error, DatabaseAwayError):
         what, next_step = fault_of_text(error.reason)
         return Failure(f"database {error.database.removeprefix('sqlite:///')}: {what}", next_step)
+    if isinstance(error, StaleOwnerError):
+        return Failure(
+            f"another process goes on with partition {error.partition} of this projection",
+            "Let it end: what this one has written stays, and is part of the other's rows.",
+        )
     if isinstance(error, _COMPLETE):
         return _split(str(error))
     return None

@@ -1,11 +1,13 @@
 """The processes of a rebuild: each takes some partitions, opens what it needs, tells how far it is.
 
-Beside the record's way. A worker ends by itself when nobody listens to it any more; what it wrote
-in checkpoints stays. Part of the composition root. Imports `processor`, the log's parts.
+Beside the record's way. A worker ends with the process that started it, however that ends; what it
+wrote in checkpoints stays. Part of the composition root. Imports `processor`, the log's parts.
 """
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection, wait
@@ -107,6 +109,7 @@ def _started(jobs: Sequence[Job]) -> Iterator[list[Connection]]:
 
 def _run(job: Job, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all: the parent ends this one
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     tune_interpreter()
     try:
         _rebuild(job, connection.send)
@@ -116,6 +119,15 @@ def _run(job: Job, connection: Connection) -> None:
         connection.send(Ended(_told(error)))
         return
     connection.send(Ended(None))
+
+
+def _end_with_parent() -> None:
+    """At once, as if killed with it: whoever goes on with the candidate must not wait for one who
+    writes for nobody, nor have a partition taken away by it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _told(error: Exception) -> str:

@@ -21,6 +21,7 @@ import pytest
 
 from processor.database import open_database
 from tests.commands.processes import PATIENCE_S, WARM, environment
+from tests.commands.warm import WarmProgram
 
 Rows = list[tuple[object, ...]]
 KILLS: Final = 20
@@ -42,13 +43,26 @@ class Killer:
         """Whether it came to its end before a kill within `share` of the time that it takes.
         `already`: what it says if it was killed only after all was done."""
         before_s = self._random.uniform(0, share) * self._whole_s
-        code = self._end(arguments, before_s)
+        code = self._end(arguments, lambda process: _wait(process, before_s))
         if code == -signal.SIGKILL:
             self.kills += 1
             return False
         assert code == 0 or already in self._said(), self._said()
         self._whole_s = self._last_s
         return True
+
+    def kill_once(self, is_time: Callable[[], bool], *arguments: str) -> bool:
+        """Kills it as soon as it `is_time`; False if it came to its end before that."""
+
+        def wait(process: WarmProgram) -> None:
+            deadline = time.monotonic() + PATIENCE_S
+            while process.poll() is None and not is_time():
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+
+        code = self._end(arguments, wait)
+        assert code in (0, -signal.SIGKILL), self._said()
+        return code != 0
 
     def measure(self, *arguments: str) -> None:
         """Undisturbed. How long that takes is what kills are spread over."""
@@ -57,20 +71,21 @@ class Killer:
 
     def to_its_end(self, *arguments: str) -> str:
         """Undisturbed; what it said."""
-        assert self._end(arguments, PATIENCE_S) == 0, self._said()
+        code = self._end(arguments, lambda process: _wait(process, PATIENCE_S))
+        assert code == 0, self._said()
         return self._said()
 
     def _said(self) -> str:
         return (self._directory / "said.txt").read_text()
 
-    def _end(self, arguments: tuple[str, ...], before_s: float) -> int:
+    def _end(self, arguments: tuple[str, ...], wait: Callable[[WarmProgram], None]) -> int:
+        """Waits, then kills what is left of it."""
         said = self._directory / "said.txt"
         with said.open("wb") as stream:
             streams = stream.fileno(), stream.fileno()
             process = WARM.start(arguments, self._directory, environment(), *streams)
         began_s = time.monotonic()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(before_s)
+        wait(process)
         self._last_s = time.monotonic() - began_s
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -80,6 +95,11 @@ class Killer:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         return code
+
+
+def _wait(process: WarmProgram, before_s: float) -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(before_s)
 
 
 def _is_one_left(group: int) -> bool:

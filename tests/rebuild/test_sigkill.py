@@ -4,6 +4,8 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,15 +13,18 @@ import pytest
 from models.avro import decode, encode
 from models.records import LogRecord
 from processor.archive_check import check_archive
-from processor.projections import describe
+from processor.database import reading
+from processor.projections import describe, places
 from tests.archive.logs import DAY_MS, archived
 from tests.processor_shell.test_exactly_once import crowd
-from tests.processor_shell.world import World, event
+from tests.processor_shell.world import SMALL, World, event, session_id
 from tests.rebuild.killing import Killer, readers, until_killed
 from tests.rebuild.rows import archive_of, live_number, rows_of
 from tests.rebuild.test_forget import AD, NAMES, START
 from tests.rebuild.test_promote import sessions_seen
 
+MANY_SESSIONS = 8_000
+LARGE = replace(SMALL, checkpoint_events_max=50_000, poll_records_max=5_000)
 DAYS = 5
 PINGS_A_DAY = 300
 DATA = ("--data", ".")
@@ -101,6 +106,63 @@ def test_rebuild(filled: World, tmp_path: Path) -> None:
         killer.to_its_end("rebuild", "--jobs", "1", "--into", newest, *DATA)
     assert "No difference" in killer.to_its_end("diff", newest, *DATA)
     assert seen == [sessions_seen(filled)]
+
+
+def test_rebuild_between_checkpoints(world: World, tmp_path: Path) -> None:
+    """Killed after each of its checkpoints, it goes on behind it: what the log had before is gone
+    by then."""
+    end = _write_many_sessions(world)
+    killer = Killer(tmp_path, 5)
+    live = rows_of(world.engine, 1)
+    live.pop("closes_outbox")
+    command = ("rebuild", "--jobs", "1", *DATA)
+    killer.kill_once(partial(_is_beyond, world, 1), *command)
+    while (reached := _read_to(world, 2)) == end:  # it was quicker than this process could look
+        killer.to_its_end("projections", "drop", "2", *DATA)
+        killer.kill_once(partial(_is_beyond, world, 1), *command)
+    while reached < end:
+        world.log.execute('DELETE FROM log_records WHERE "offset" < ?', (reached,))
+        before, goes_on = reached, partial(_is_beyond, world, reached)
+        killer.kill_once(goes_on, *command, "--into", "2")
+        reached = _read_to(world, 2)
+        assert reached > before
+    killer.to_its_end(*command, "--into", "2")
+    rebuilt = rows_of(world.engine, 2)
+    rebuilt.pop("closes_outbox")
+    assert rebuilt == live
+
+
+def _write_many_sessions(world: World) -> int:
+    """So many that a rebuild writes some checkpoints: ten a second, of half a minute each, some of
+    them with a break that is never completed. Returns where the log ends."""
+    rows = []
+    for number in range(MANY_SESSIONS):
+        begin_s, key = number / 10, session_id(number)
+        kind = "adBreakStart" if number % 3 else "ping"
+        start = (event("sessionStart", begin_s, params=START), event("play", begin_s))
+        rows.append((event("ping", begin_s).received_at, key, encode(key, start)))
+        last = (event(kind, begin_s + 20), event("sessionEnd", begin_s + 30))
+        rows.append((last[1].received_at, key, encode(key, last)))
+    rows.sort()
+    world.log.execute("BEGIN")
+    world.log.executemany(
+        "INSERT INTO log_records (received_at, key, value) VALUES (?, ?, ?)", rows
+    )
+    world.log.execute("COMMIT")
+    world.now_ms = rows[-1][0]
+    world.settings = LARGE
+    world.process()
+    return len(rows) + 1
+
+
+def _read_to(world: World, projection: int) -> int:
+    with reading(world.engine) as connection:
+        found = places(connection, projection)
+    return found[0].next_offset if found else 0
+
+
+def _is_beyond(world: World, next_offset: int) -> bool:
+    return _read_to(world, 2) > next_offset
 
 
 def test_promote(filled: World, tmp_path: Path) -> None:
