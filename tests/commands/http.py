@@ -17,10 +17,15 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def request(url: str, body: object = None, *, context: ssl.SSLContext | None = None) -> Answer:
+def request(
+    url: str, body: object = None, *, context: ssl.SSLContext | None = None, token: str = ""
+) -> Answer:
     """GET, or POST of a body as JSON. A refused connection is raised, a status never."""
     data = None if body is None else json.dumps(body).encode()
-    made = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    made = urllib.request.Request(url, data, headers)  # noqa: S310
     try:
         got = urllib.request.urlopen(made, timeout=TIMEOUT_S, context=context)  # noqa: S310
         with got as response:

@@ -7,19 +7,22 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import pytest
 
 from deploy import probe
 from deploy.local.ports import free_port
+from tests.commands.http import request
 from tests.commands.processes import Cli, Server
 from tests.commands.test_http_to_sql import GOLDEN, listening, play_golden
-from tests.deploy.files import Part, services_of_ours
+from tests.deploy.files import Part, compose, services_of_ours
 from tests.deploy.roles import PROCESSOR, READER, Roles, new_database
 from tests.golden.loading import load_golden
 from tests.servers import KafkaServer, PostgresServer
 
 DONE_WITHIN_S: Final = 120.0
+TOKEN: Final = "of-the-explorer-in-compose"
 PARTS: Final[dict[str, Part]] = {part.name: part for part in services_of_ours()}
 
 
@@ -32,6 +35,9 @@ class Placed:
         self._keys = roles.directory / "sid.keys"
         self._keys.write_text(f"{1:064x}\n", encoding="ascii")
         self._keys.chmod(0o400)
+        self._token = roles.directory / "token"
+        self._token.write_text(f"{TOKEN}\n", encoding="ascii")
+        self._token.chmod(0o400)
 
     def __call__(self, name: str, **more: str) -> dict[str, str]:
         found = dict(PARTS[name].environment)
@@ -43,6 +49,8 @@ class Placed:
             found |= self.roles.settings(role)
         if "BOOKENDED_SID_KEY_FILE" in found:
             found["BOOKENDED_SID_KEY_FILE"] = str(self._keys)
+        if "BOOKENDED_EXPLORE_TOKEN_FILE" in found:
+            found["BOOKENDED_EXPLORE_TOKEN_FILE"] = str(self._token)
         kept = {key: text for key, text in found.items() if key.startswith("BOOKENDED_")}
         return kept | {"BOOKENDED_DATA": str(self.roles.directory / "none")} | more
 
@@ -82,11 +90,27 @@ def test_events_become_rows(placed: Placed, tmp_path: Path) -> None:
         wait_for_rows(placed.roles, expected)
         for path in ("/healthz", "/readyz", "/metrics"):
             assert [probe.main(path, port) for port in ports.values()] == [0, 0], path
-        assert [server.stop() for server in (collector, *processors)] == [0, 0, 0]
+        settings = placed("explorer", BOOKENDED_EXPLORE_LISTEN="127.0.0.1:0")
+        explorer = started(stack, tmp_path, "explorer", settings)
+        assert_explored(explorer, ids)
+        assert [server.stop() for server in (collector, *processors, explorer)] == [0, 0, 0, 0]
     assert not (placed.roles.directory / "none").exists(), "nothing is written to the file system"
     done = Cli(tmp_path)("check", **placed("processor-1"))
     assert done.returncode == 0, done.stdout
     assert PROCESSOR in done.stdout
+
+
+def assert_explored(explorer: Server, ids: dict[str, str]) -> None:
+    """It is healthy by compose's own probe, and shows each session to who has the token."""
+    url = str(explorer.wait_for("explorer_listening")["url"])
+    *_, path, _ = compose()["services"]["explorer"]["healthcheck"]["test"]
+    assert probe.main(path, urlsplit(url).port or 0) == 0
+    assert request(f"{url}/sessions").status == 401
+    for name, session_id in ids.items():
+        answer = request(f"{url}/session?id={session_id}", token=TOKEN)
+        assert answer.status == 200, answer.body
+        content_ms = load_golden(name).expected["content_ms"]
+        assert f'<data value="{content_ms}">'.encode() in answer.body
 
 
 def wait_for_rows(roles: Roles, expected: dict[str, int]) -> None:
