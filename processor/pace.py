@@ -16,7 +16,7 @@ class RunnerSettings:
     `behind_…`: of a processor that reads what arrived so long ago, and has more than a checkpoint's
     events before it. Readers see old figures in any case, and a checkpoint writes every session
     that changed: so it comes after that interval, so many times the events, or so many more
-    sessions in memory.
+    sessions in memory. Not while partitions change hands: what is not written then is folded twice.
     """
 
     checkpoint_interval_s: float = 1.0
@@ -25,6 +25,7 @@ class RunnerSettings:
     behind_interval_s: float = 5.0
     behind_events_factor: int = 4
     behind_sessions_max: int = 5_000
+    settled_after_s: float = 2.0  # a heartbeat, by which a change is told, and what follows it
     poll_records_max: int = 500  # a slice of about 3 ms: requests in this process wait no longer
     poll_timeout_s: float = 0.1
     tick_delay_ms: int = 60_000  # more than the clocks of log and processor can differ
@@ -46,12 +47,17 @@ class Pace:
         self._is_behind = False
         self._sessions_left = 0
 
-    def look(self, lag_records: int, oldest_ms: int, live_sessions: int) -> None:
+    def look(
+        self, lag_records: int, oldest_ms: int, live_sessions: int, unchanged_s: float
+    ) -> None:
         """After a checkpoint: the records that the log has beyond it, how long ago the last one
-        arrived that was read, and the sessions in memory."""
+        arrived that was read, the sessions in memory, and for how long it has had the same
+        partitions."""
         settings = self._settings
         self._is_behind = (
-            lag_records > settings.checkpoint_events_max and oldest_ms > settings.behind_ms
+            lag_records > settings.checkpoint_events_max
+            and oldest_ms > settings.behind_ms
+            and unchanged_s >= settings.settled_after_s
         )
         self._sessions_left = live_sessions
 

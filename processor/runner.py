@@ -100,6 +100,7 @@ class Runner:
         self._stood_still: set[int] = set()
         self._last_received_at: dict[int, int] = {}
         self._asked: dict[int, _Asked] = {}
+        self._changed_hands_at = 0.0
         self._failures = 0
         self._round_at = 0.0
         self._trim_at = 0.0
@@ -201,12 +202,14 @@ class Runner:
         for partition in self._source.gone():
             if self._memories.pop(partition, None) is not None:
                 self._asked.pop(partition, None)
+                self._changed_hands_at = self._clocks.steady_s()
                 logger.info("processor_released_partition", partition=partition)
 
     def _claim_missing(self) -> None:
         missing = [p for p in self._source.partitions() if p not in self._memories]
         if missing:
             self._open(missing)
+            self._changed_hands_at = self._clocks.steady_s()
             self._stood_still.update(missing)
             self._closes_waiting = True
 
@@ -410,4 +413,5 @@ class Runner:
             oldest_ms = max(oldest_ms, age_ms)
             live_sessions += memory.live_count
         self._metrics.hide_all_but(self._memories)
-        self._pace.look(lag_records, oldest_ms, live_sessions)
+        unchanged_s = self._clocks.steady_s() - self._changed_hands_at
+        self._pace.look(lag_records, oldest_ms, live_sessions, unchanged_s)

@@ -73,6 +73,7 @@ BEHIND = replace(
     poll_records_max=5,
     behind_ms=10_000,
     behind_interval_s=1e6,
+    settled_after_s=0,
 )
 
 
@@ -87,6 +88,19 @@ def test_far_behind_checkpoints_are_larger(world: World, places: list[int]) -> N
     assert places == [6, 46, 86, 126, 166, 201]
     assert written[-1] == 201  # before it is stopped
     assert world.content() == world.clean()[0]
+
+
+def test_checkpoints_are_not_larger_while_partitions_change_hands(
+    world: World, places: list[int]
+) -> None:
+    """What is not written of a partition that goes, its next owner folds again."""
+    world.settings = replace(BEHIND, settled_after_s=8)  # with each look 0.4 s go by
+    world.append_events(1, event("play", 0), *(event("ping", 10 * n) for n in range(1, 200)))
+    world.now_ms = event("ping", 2_000).received_at + BEHIND.behind_ms
+    world.process()
+    apart = [later - earlier for earlier, later in pairwise(places)]
+    assert apart[:4] == [10, 10, 10, 10]
+    assert 40 in apart
 
 
 def test_far_behind_sessions_are_bounded(world: World, places: list[int]) -> None:
