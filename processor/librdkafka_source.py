@@ -7,6 +7,7 @@ Imports `models` and its neighbours only; needs the extra `[librdkafka]`.
 
 import base64
 import contextlib
+import threading
 import time
 import uuid
 from collections import defaultdict
@@ -41,6 +42,7 @@ from processor.group_source import (
 from processor.source import LogAwayError, LogMissingError
 
 _ASKED_WITHIN_S: Final = 5.0
+_CLOSED_WITHIN_S: Final = 7.0
 _CONFIRMED_WITHIN_S: Final = 2.0
 _LARGE_BYTES: Final = 256 * 1024
 _CLIENT_ID: Final = "bookended-processor"
@@ -181,7 +183,7 @@ class LibrdkafkaSource(GroupSource):
 
     def _join_anew(self) -> None:
         self._lost(self._open)
-        self._consumer.close()
+        self._leave()
         self._mine.clear()
         self._started.clear()
         self._stopped.clear()
@@ -321,8 +323,19 @@ class LibrdkafkaSource(GroupSource):
         return LogAwayError(self._name, " ".join(error.str().split())[:200])
 
     def close(self) -> None:
-        with contextlib.suppress(KafkaException):
-            self._consumer.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        """librdkafka waits for answers of the brokers, however long: beyond a bound nobody waits
+        for it, and the group misses this member when its session is over."""
+        leaving = threading.Thread(target=_close, args=(self._consumer,), daemon=True)
+        leaving.start()
+        leaving.join(_CLOSED_WITHIN_S)
 
     def _place(self, partition: int, offset: int = 0) -> TopicPartition:
         return TopicPartition(self._kafka.topic, partition, offset)
+
+
+def _close(consumer: Consumer) -> None:
+    with contextlib.suppress(KafkaException):
+        consumer.close()

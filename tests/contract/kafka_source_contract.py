@@ -3,6 +3,7 @@
 Only for tests. A subclass says how a source is made; what is its own client's has its own tests.
 """
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,8 @@ from tests.kafka.broker import (
 )
 
 JOINED_WITHIN_S = 50.0  # below the session time-out of the restart in place
+CLOSED_WITHIN_S = 60.0
+"""librdkafka, left to itself, waits for minutes."""
 
 
 Make = Callable[[KafkaLog, Membership], Source]
@@ -193,6 +196,27 @@ class KafkaSourceContract(SourceContract):
         assert drained(again, 5) == []
         again.seek(0, first)
         assert [r.value for r in read(again)] == [b"0", b"1", b"2", b"3", b"4"]
+
+    def test_a_broker_that_stands_still_keeps_nobody(
+        self, topic: Topic, broker: LocalKafka
+    ) -> None:
+        """Not even who waits for the answer to a commit: it ends, and its group misses it later."""
+        topic.append(b"one", 1)
+        source = topic.open()
+        source.seek(0, 0)
+        assert [r.value for r in read(source)] == [b"one"]
+        process = broker.process()
+        assert process is not None
+        process.suspend()
+        try:
+            source.checkpointed({0: 1})
+            closing = threading.Thread(target=source.close, daemon=True)
+            closing.start()
+            closing.join(CLOSED_WITHIN_S)
+            assert not closing.is_alive()
+        finally:
+            process.resume()
+        topic.opened.remove(source)
 
     def test_what_a_transaction_wrote_comes_when_it_is_committed(self, topic: Topic) -> None:
         """An aborted one's never; and the log's end is reached though it ends with a mark."""
