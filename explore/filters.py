@@ -78,6 +78,11 @@ class Asked(NamedTuple):
         is_own = "from" in self.given or "to" in self.given
         return "own" if is_own else self.given.get("range", "day")
 
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether a filter is in force, beside the time."""
+        return bool(self.equal or self.finding or self.search)
+
     def address(self, **changes: str) -> str:
         """The query of this page with some of it changed; an empty text leaves a name out."""
         kept = {name: text for name, text in self.given.items() if name != "after"} | changes

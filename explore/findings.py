@@ -5,9 +5,10 @@ Beside `reading`, whose connections it uses. Sums over the views `sessions`, `fi
 so that every filter holds; over whole days they are those of `findings_daily`. Imports `models`.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     Connection,
     Select,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 )
 
 from explore.filters import Asked
-from explore.reading import conditions, rows_of, view
+from explore.reading import conditions, together, view
 from models.time_line import Row
 
 RANKED_MAX: Final = 200
@@ -29,26 +30,46 @@ _BOOKENDS: Final = ("ad_without_break", "break_not_completed")
 """The findings that say of an ad why it counts as content: `untracked_reason` of `ads`."""
 
 
-def builds(connection: Connection, wanted: Asked, count_max: int = RANKED_MAX) -> list[Row]:
-    """Players and versions: `player_name`, `app_version`, `sessions` that have a finding, and
-    `moved_ms`, their ad time that counts as content. The worst first, at most `count_max`."""
+class Findings(NamedTuple):
+    """`builds`: players and versions: `player_name`, `app_version`, `sessions` that have a finding,
+    and `moved_ms`, their ad time that counts as content; the worst first.
+
+    `ranked`: the findings of each: `player_name`, `app_version`, `code`, `sessions` that have it,
+    `times`, and `moved_ms`, None for one that says nothing of a bookend. Those first that moved
+    most, then those in most sessions. At most `RANKED_MAX` of either.
+    """
+
+    builds: list[Row]
+    ranked: list[Row]
+
+
+def findings(connection: Connection, wanted: Asked) -> Findings:
+    """What players do wrong, of the sessions that fit: looked up once for all of it."""
+    names = ("session_id", "player_name", "app_version", "unbookended_ad_ms", "finding_count")
     sessions = view("sessions").c
+    query = select(*(sessions[name] for name in names))
+    fitting = query.where(*conditions(wanted), sessions.finding_count > 0).cte("fitting")
+    queries = {"builds": worst_builds(fitting, RANKED_MAX), "ranked": _ranked(fitting)}
+    return Findings(**together(connection, queries))
+
+
+def worst_builds(fitting: CTE, count_max: int) -> Select[Any]:
+    """The rows of `Findings.builds`, at most `count_max`."""
+    sessions = fitting.c
     moved = cast(func.sum(sessions.unbookended_ad_ms), BigInteger).label("moved_ms")
     build = (sessions.player_name, sessions.app_version)
     query = (
         select(*build, func.count().label("sessions"), moved)
-        .where(*conditions(wanted), sessions.finding_count > 0)
+        .where(sessions.finding_count > 0)
         .group_by(*build)
         .order_by(moved.desc(), func.count().desc(), *build)
     )
-    return rows_of(connection, query.limit(count_max))
+    return query.limit(count_max)
 
 
-def ranked(connection: Connection, wanted: Asked) -> list[Row]:
-    """The findings of each player and version: `player_name`, `app_version`, `code`, `sessions`
-    that have it, `times`, and `moved_ms`, None for one that says nothing of a bookend. Those first
-    that moved most, then those in most sessions; at most `RANKED_MAX`."""
-    parts = union_all(_counted(wanted), _moved(wanted)).subquery("parts")
+def _ranked(fitting: CTE) -> Select[Any]:
+    """The rows of `Findings.ranked`."""
+    parts = union_all(_counted(fitting), _moved(fitting)).subquery("parts")
     sums = {
         name: cast(func.sum(parts.c[name]), BigInteger)
         for name in ("sessions", "times", "moved_ms")
@@ -62,44 +83,35 @@ def ranked(connection: Connection, wanted: Asked) -> list[Row]:
             func.coalesce(sums["moved_ms"], 0).desc(), sums["sessions"].desc(), parts.c.code, *key
         )
     )
-    return rows_of(connection, query.limit(RANKED_MAX))
+    return query.limit(RANKED_MAX)
 
 
-def _counted(wanted: Asked) -> Select[Any]:
+def _counted(fitting: CTE) -> Select[Any]:
     """A row for each finding of each session."""
-    sessions, found = view("sessions"), view("findings")
+    found = view("findings")
     says_bookend = found.c.code.in_(_BOOKENDS)
-    return (
-        select(
-            sessions.c.player_name,
-            sessions.c.app_version,
-            found.c.code,
-            literal(1).label("sessions"),
-            found.c.count.label("times"),
-            case((says_bookend, 0), else_=null()).label("moved_ms"),
-        )
-        .select_from(sessions.join(found, sessions.c.session_id == found.c.session_id))
-        .where(*conditions(wanted), sessions.c.finding_count > 0)
-    )
+    return select(
+        fitting.c.player_name,
+        fitting.c.app_version,
+        found.c.code,
+        literal(1).label("sessions"),
+        found.c.count.label("times"),
+        case((says_bookend, 0), else_=null()).label("moved_ms"),
+    ).select_from(fitting.join(found, fitting.c.session_id == found.c.session_id))
 
 
-def _moved(wanted: Asked) -> Select[Any]:
+def _moved(fitting: CTE) -> Select[Any]:
     """A row for each ad that counts as content."""
-    sessions, ads = view("sessions"), view("ads")
+    ads = view("ads")
     return (
         select(
-            sessions.c.player_name,
-            sessions.c.app_version,
+            fitting.c.player_name,
+            fitting.c.app_version,
             ads.c.untracked_reason,
             literal(0),
             literal(0),
             ads.c.playing_ms,
         )
-        .select_from(sessions.join(ads, sessions.c.session_id == ads.c.session_id))
-        .where(
-            *conditions(wanted),
-            sessions.c.finding_count > 0,
-            sessions.c.unbookended_ad_ms > 0,
-            ads.c.untracked_reason.is_not(None),
-        )
+        .select_from(fitting.join(ads, fitting.c.session_id == ads.c.session_id))
+        .where(fitting.c.unbookended_ad_ms > 0, ads.c.untracked_reason.is_not(None))
     )

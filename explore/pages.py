@@ -18,18 +18,16 @@ from starlette.responses import HTMLResponse, Response
 
 from explore import wording
 from explore.filters import Asked, asked, shown_instant
-from explore.findings import RANKED_MAX, builds, ranked
+from explore.findings import RANKED_MAX, findings
 from explore.log import SessionLog
 from explore.plots import part_plots, retention_plot, viewers_plot
 from explore.reading import is_empty, reading, session_page
 from explore.reports import overview
 from explore.retention import CONTENTS_MAX, PLAYS_MAX, contents_by_plays, retention
-from explore.viewers import viewers
 from models.time_line import Row
 from models.time_line_words import ACTIVITIES, COUNTED
 
 _AT_A_TIME: Final = 3
-_BUILDS_SHOWN: Final = 10
 _WAIT_S_MAX: Final = 20
 RANGE_WORDS: Final = {
     "hour": "last hour",
@@ -115,20 +113,17 @@ class Pages:
         wanted = _asked(request, now_ms)
         with self._reading() as connection:
             found = overview(connection, wanted, now_ms)
-            watching = viewers(connection, wanted, now_ms)
-            worst = builds(connection, wanted, _BUILDS_SHOWN)
         return self._page(
-            "overview.html", found=found, watching=watching, builds=worst, wanted=wanted,
-            viewers_plot=viewers_plot(watching), plots=part_plots(found.parts, found.unit),
-            kept=wanted.elsewhere(),
+            "overview.html", found=found, watching=found.watching, builds=found.builds,
+            wanted=wanted, viewers_plot=viewers_plot(found.watching),
+            plots=part_plots(found.parts, found.unit), kept=wanted.elsewhere(),
         )  # fmt: skip
 
     def findings(self, request: Request) -> Response:
         """Players and versions by what they do wrong."""
         wanted = _asked(request, self._explorer.now_ms())
         with self._reading() as connection:
-            worst = builds(connection, wanted)
-            found = ranked(connection, wanted)
+            found = findings(connection, wanted)
 
         def examples(row: Row) -> str:
             names = {"player": row["player_name"], "version": row["app_version"]}
@@ -136,8 +131,9 @@ class Pages:
             return wanted.elsewhere(finding=row["code"], **told)
 
         return self._page(
-            "findings.html", builds=worst, found=found, wanted=wanted, examples=examples,
-            advice=self._explorer.advice, ranked_max=RANKED_MAX, kept=wanted.elsewhere(),
+            "findings.html", builds=found.builds, found=found.ranked, wanted=wanted,
+            examples=examples, advice=self._explorer.advice, ranked_max=RANKED_MAX,
+            kept=wanted.elsewhere(),
         )  # fmt: skip
 
     def retention(self, request: Request) -> Response:

@@ -3,13 +3,30 @@
 The explorer's only door to SQL. Imports `models`.
 """
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    ScalarSelect,
+    Select,
+    Subquery,
+    Text,
+    and_,
+    cast,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    true,
+)
 
 from explore.filters import SORTS, Asked
 from models.limits import SESSION_ID_LENGTH
@@ -23,9 +40,14 @@ STATEMENT_S_MAX: Final = 10
 _PLANNED: Final = {
     # A page's questions are short: compiling one costs more than it saves.
     "jit": "off",
-    # Rows of some sessions among a million: found by their keys, not by reading whole tables.
-    "random_page_cost": "1.1",
+    # Sessions of a day lie together, in tables and by their keys, and most of what is looked at is
+    # in memory: rows of some among a million are found by key, not by reading whole tables.
+    "random_page_cost": "0.1",
     "work_mem": "32MB",
+    # The cores are the processor's, too: a page takes one of them, and not all.
+    "max_parallel_workers_per_gather": "0",
+    # How many rows there are follows from the values: a plan for any of them reads too much.
+    "plan_cache_mode": "force_custom_plan",
     "statement_timeout": f"{STATEMENT_S_MAX}s",
 }
 """Settings of PostgreSQL for one page's transaction."""
@@ -67,8 +89,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         if is_postgres:
             connection.execution_options(isolation_level="REPEATABLE READ")
-            for name, value in _PLANNED.items():
-                connection.execute(select(func.set_config(name, value, true())))
+            planned = (func.set_config(name, value, true()) for name, value in _PLANNED.items())
+            connection.execute(select(*planned))
             yield connection
             return
         driver: Any = connection.connection.driver_connection
@@ -201,3 +223,23 @@ def _of_session(connection: Connection, name: str, session_id: str, *order: str)
 def rows_of(connection: Connection, query: Select[Any]) -> list[Row]:
     """The rows, by their columns' names."""
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def together(connection: Connection, queries: Mapping[str, Select[Any]]) -> dict[str, list[Row]]:
+    """The rows of several queries by their names, out of one statement: what they have in common,
+    a CTE, is found once. Numbers and texts alone: they come as JSON."""
+    make = _json_rows if connection.dialect.name == "postgresql" else _json_rows_on_sqlite
+    asked_for = (make(query.subquery(name)).label(name) for name, query in queries.items())
+    row = connection.execute(select(*asked_for)).mappings().one()
+    return {name: json.loads(row[name] or "[]") for name in queries}
+
+
+def _json_rows(rows: Subquery) -> ScalarSelect[str]:
+    every = func.json_agg(literal_column(rows.name))
+    return select(cast(every, Text)).select_from(rows).scalar_subquery()
+
+
+def _json_rows_on_sqlite(rows: Subquery) -> ScalarSelect[str]:
+    named = (part for column in rows.c for part in (literal(column.name), column))
+    every = func.json_group_array(func.json_object(*named))
+    return select(cast(every, Text)).select_from(rows).scalar_subquery()

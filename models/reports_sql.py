@@ -85,6 +85,19 @@ class minute_start(_Function):  # noqa: N801
     type = Instant()
 
 
+class step_reached(_Function):  # noqa: N801
+    """The first of the instants so many ms apart, from the epoch on, that is at or after an
+    instant: in whatever the database makes and groups by fastest, for `step_number`."""
+
+    type = BigInteger()
+
+
+class step_number(_Function):  # noqa: N801
+    """The number, from the epoch on, of what `step_reached` gave for steps of so many ms."""
+
+    type = BigInteger()
+
+
 class floor_of(_Function):  # noqa: N801
     """A number that is not negative, without what follows its point."""
 
@@ -107,6 +120,9 @@ class counting_to(_Function):  # noqa: N801
     """A table with the column `key`: 0, 1, 2 and so on up to a number."""
 
 
+_MS_ON_SQLITE: Final = (
+    "(CAST(strftime('%s', {0}) AS INTEGER) * 1000 + CAST(substr({0}, 21, 3) AS INTEGER))"
+)
 _SQL: Final[dict[type[FunctionElement[Any]], tuple[str, str]]] = {
     day_of: ("CAST({0} AS DATE)", "substr({0}, 1, 10)"),
     next_day: ("({0} + 1)", "date({0}, '+1 day')"),
@@ -118,12 +134,19 @@ _SQL: Final[dict[type[FunctionElement[Any]], tuple[str, str]]] = {
     ),
     epoch_ms: (
         "CAST(date_part('epoch', {0}) * 1000 AS BIGINT)",
-        "(CAST(strftime('%s', {0}) AS INTEGER) * 1000 + CAST(substr({0}, 21, 3) AS INTEGER))",
+        _MS_ON_SQLITE,
     ),
     minute_start: (
         "to_timestamp({0} * 60)",
         "strftime('%Y-%m-%d %H:%M:%f', {0} * 60, 'unixepoch')",
     ),
+    # Bins have their beginning and not their end: begun 1 ms later, as instants are whole ms, they
+    # have their end and not their beginning. Each is told by its beginning.
+    step_reached: (
+        "date_bin({1} * INTERVAL '1 millisecond', {0}, '1970-01-01 00:00:00.001+00')",
+        f"(({_MS_ON_SQLITE} + ({{1}} - 1)) / {{1}})",
+    ),
+    step_number: ("((CAST(date_part('epoch', {0}) * 1000 AS BIGINT) - 1) / {1} + 1)", "{0}"),
     floor_of: ("CAST(floor({0}) AS BIGINT)", "CAST({0} AS INTEGER)"),
     later_of: ("greatest({0}, {1})", "max({0}, {1})"),
     earlier_of: ("least({0}, {1})", "min({0}, {1})"),

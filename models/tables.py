@@ -174,7 +174,8 @@ finding_rows: Final = _child_table(
 span_rows: Final = _child_table(
     "span_rows", SpanRow, "span_number", "Stretches of time that ended; the view adds the open one."
 )
-Index("span_rows_started_at", span_rows.c.projection, span_rows.c.started_at)  # for the audience
+# For the audience of a day: what began the day before and ended before this one is not fetched.
+Index("span_rows_times", span_rows.c.projection, span_rows.c.started_at, span_rows.c.ended_at)
 Index("finding_rows_code", finding_rows.c.projection, finding_rows.c.code)
 
 dead_letters: Final = Table(

@@ -85,7 +85,7 @@ GOALS: Final = {
             for what in ("", ", p99")
         ),
         "first page",
-        "checkpoint beside a reader to alone",
+        "checkpoint, a page a second, to nobody reads",
     ],
     "live": [
         "sustained, 200 sessions",

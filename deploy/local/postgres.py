@@ -8,9 +8,10 @@ import os
 import secrets
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import psutil
@@ -21,7 +22,7 @@ from deploy.local.faults import FileUnusable, LocalFault, touching
 from deploy.local.installations import Installation, Runner, account_for, find_postgres, runner_for
 from deploy.local.ports import HOST
 from deploy.local.process import Account, environment, find, run_tool, spawn, told
-from deploy.local.server import AlreadyRunning, LocalServer
+from deploy.local.server import AlreadyRunning, LocalServer, Note
 
 ROLE: Final = "bookended"
 DATABASE: Final = "bookended"
@@ -58,7 +59,8 @@ class InitFailed(LocalFault):
 
 
 class LocalPostgres(LocalServer):
-    """PostgreSQL on the loopback interface, its data in `directory`."""
+    """PostgreSQL on the loopback interface, its data in `directory`. `settings`: PostgreSQL's own,
+    in the place of `SETTINGS` or beside them."""
 
     name = "PostgreSQL"
     # SIGINT ends sessions and shuts down cleanly; SIGTERM would wait for the last client to go.
@@ -66,6 +68,17 @@ class LocalPostgres(LocalServer):
 
     _installation: Installation
     _runner: Runner
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        note: Note = lambda line: None,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(directory, port=port, note=note)
+        self._settings = {**SETTINGS, **settings}
 
     @property
     def url(self) -> str:
@@ -92,7 +105,7 @@ class LocalPostgres(LocalServer):
         self._drop_stale_lock()
 
     def launch(self) -> psutil.Process:
-        settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        settings = [f"--{name}={value}" for name, value in self._settings.items()]
         command = [str(self._installation.programs / "postgres"), "-D", str(self.data)]
         return spawn(
             [*self._runner.prefix, *command, f"--port={self.ports[0]}", *settings],

@@ -2,14 +2,15 @@
 
 `bookended explore` runs as a process of its own over PostgreSQL; a page counts until its last byte
 is here. Every ask is for another day, so none is answered from an earlier one. Then checkpoints
-are written at the live rate, by turns with somebody who opens page after page and without: both
-share the machine's cores with the server and the database.
+are written at the live rate, by turns while nobody reads, while somebody opens a page every second
+or so, as a person does, and while a program opens page after page: all of them share the machine's
+cores with the server and the database.
 """
 
 import gzip
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -18,6 +19,7 @@ from itertools import cycle
 from math import ceil
 from multiprocessing.connection import Connection
 from pathlib import Path
+from random import Random
 from statistics import median
 from time import perf_counter, sleep
 from typing import Final, NamedTuple
@@ -45,6 +47,9 @@ _GOAL_P99_MS: Final = 1_000
 _FIRST_PAGE_KB_MAX: Final = 200
 _SLOWER_MAX: Final = 1.1
 _CHECKPOINTS_A_TURN: Final = 6
+_NOBODY: Final = "nobody reads"
+_READERS: Final = {"a page a second": 1.0, "page after page": 0.0}
+"""Who reads meanwhile, with the seconds from one page to the next; a goal is for people alone."""
 _GZIP: Final = b"\x1f\x8b"
 _LOADED: Final = re.compile(r'(?:src|href)="(/explore/static/[^"]+)"')
 _PAGES: Final = {
@@ -163,24 +168,30 @@ def _figures(name: str, samples: list[float]) -> Iterator[Figure]:
 
 
 def _checkpoints(effort: Effort, crowd: LiveCrowd, read: Ask) -> list[Figure]:
-    pages: list[float] = []
     turn_s = effort.size(_CHECKPOINTS_A_TURN, 1)
+    pages: dict[str, list[float]] = {name: [] for name in _READERS}
 
-    def beside() -> float:
-        with ThreadPoolExecutor(1) as waiting:
-            reading = waiting.submit(read, turn_s)
-            took_ms = _turn(crowd, turn_s)
-            pages.append(reading.result() / turn_s)
-        return took_ms
+    def beside(name: str) -> Callable[[], float]:
+        def turn() -> float:
+            with ThreadPoolExecutor(1) as waiting:
+                reading = waiting.submit(read, (turn_s, _READERS[name]))
+                took_ms = _turn(crowd, turn_s)
+                pages[name].append(reading.result() / turn_s)
+            return took_ms
 
-    took = alternate(effort, {"nobody reads": lambda: _turn(crowd, turn_s), "read": beside})
-    slower = ratios(took["read"], took["nobody reads"])
-    return [
-        Figure("checkpoint, nobody reads", "ms", took["nobody reads"]),
-        Figure("checkpoint, page after page is read", "ms", took["read"]),
-        Figure("pages read a second meanwhile", "", pages),
-        Figure("checkpoint beside a reader to alone", "", slower, at_most(_SLOWER_MAX)),
-    ]
+        return turn
+
+    alone = {_NOBODY: lambda: _turn(crowd, turn_s)}
+    took = alternate(effort, {**alone, **{name: beside(name) for name in _READERS}})
+    figures = [Figure(f"checkpoint, {name}", "ms", samples) for name, samples in took.items()]
+    figures += [Figure(f"pages a second, {name}", "", count) for name, count in pages.items()]
+    return figures + [
+        Figure(
+            f"checkpoint, {name}, to {_NOBODY}", "", ratios(took[name], took[_NOBODY]),
+            at_most(_SLOWER_MAX) if _READERS[name] else None,
+        )
+        for name in _READERS
+    ]  # fmt: skip
 
 
 def _turn(crowd: LiveCrowd, seconds: int) -> float:
@@ -195,13 +206,17 @@ def _turn(crowd: LiveCrowd, seconds: int) -> float:
 
 
 def _read_on(connection: Connection, host: str, port: int, days: list[Day]) -> None:
-    """A process that opens pages for as many seconds as it is asked to; answers with how many."""
+    """A process that opens pages for as many seconds as it is asked to, each so many seconds, more
+    or less, after the one before began; answers with how many."""
     reader = _Reader(host, port)
     pages = cycle((name, day) for day in days for name in _PAGES)
-    for seconds in questions(connection):
+    chance = Random(1)
+    for seconds, each_s in questions(connection):
         end = perf_counter() + seconds
         count = 0
-        while perf_counter() < end:
+        while (begin := perf_counter()) < end:
             reader.page(*next(pages))
             count += 1
+            pause_s = each_s * chance.uniform(0.5, 1.5) - (perf_counter() - begin)
+            sleep(max(0.0, min(pause_s, end - perf_counter())))
         connection.send(count)

@@ -28,6 +28,7 @@ from models.tables_types import Instant
 from processor.database import open_database
 from processor.postgres_engine import is_postgres
 from tests.bench.figures import Effort
+from tests.deploy.files import postgres_settings
 from tests.reports.crowd import write_crowd
 
 # A seventh more than there will be: so many of a slot's sessions are live at its end, not copied.
@@ -52,7 +53,8 @@ _VISITORS: Final = 0.3  # a session: many come again
 
 
 def million(effort: Effort) -> str:
-    """The address of a PostgreSQL with a million sessions, which the benchmarks of a run share."""
+    """The address of a PostgreSQL with a million sessions, which the benchmarks of a run share. It
+    is set as that of deploy/compose.yaml."""
     return effort.kept.once("million", lambda: _million(effort))
 
 
@@ -62,7 +64,7 @@ def _million(effort: Effort) -> Iterator[str]:
         directory = Path(name)
         directory.chmod(0o755)  # as root PostgreSQL runs as another account, which must get in
         effort.tell("starting PostgreSQL")
-        with LocalPostgres(directory / "postgres") as server:
+        with LocalPostgres(directory / "postgres", settings=postgres_settings()) as server:
             engine = open_database(server.url)
             migrations.upgrade(engine)
             sessions = effort.size(SESSIONS, QUICK_SESSIONS)
@@ -101,6 +103,7 @@ def _prepare(connection: Connection) -> None:
         return
     driver: Any = connection.connection.driver_connection
     driver.create_function("md5", 1, lambda t: hashlib.md5(t.encode()).hexdigest())  # noqa: S324
+    driver.create_function("later", 2, lambda time, ms: f"{int(time, 16) + ms:012x}")
     driver.create_function("hashtext", 1, lambda t: hash(t) % 2**31)
 
 
@@ -108,7 +111,9 @@ def _copied(connection: Connection, column: Column[Any], slot_ms: int, visitors:
     """The column's value in copy `k` of a row `s`, in SQL."""
     name = f's."{column.name}"'
     if column.name == "session_id":
-        return "md5(s.session_id || k) || md5(k || s.session_id)"
+        # A time and a random part, as a collector makes them: sessions of a day lie together.
+        random = "substr(md5(s.session_id || k) || md5(k || s.session_id), 1, 52)"
+        return f"{_later(connection, slot_ms)} || {random}"
     if column.name == "visitor_id":
         return f"'visitor-' || abs(hashtext(s.session_id || k)) % {visitors:d}"
     if not isinstance(column.type, Instant):
@@ -116,6 +121,14 @@ def _copied(connection: Connection, column: Column[Any], slot_ms: int, visitors:
     if is_postgres(connection):
         return f"{name} + k * interval '{slot_ms:d} milliseconds'"
     return f"strftime('%Y-%m-%d %H:%M:%f', {name}, (k * {slot_ms // 1000:d}) || ' seconds')"
+
+
+def _later(connection: Connection, slot_ms: int) -> str:
+    """The first 12 digits of a session's id, which are its time, in copy `k`, in SQL."""
+    if is_postgres(connection):
+        time = f"('x' || substr(s.session_id, 1, 12))::bit(48)::bigint + k * {slot_ms:d}::bigint"
+        return f"lpad(to_hex({time}), 12, '0')"
+    return f"later(substr(s.session_id, 1, 12), k * {slot_ms:d})"
 
 
 def _copying(table: Table, values: list[str], first: int, last: int) -> Any:

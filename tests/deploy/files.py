@@ -57,6 +57,14 @@ def compose() -> Yaml:
     return dict(yaml.safe_load(_VARIABLE.sub(r"\1", text)))
 
 
+def postgres_settings() -> dict[str, str]:
+    """What compose.yaml starts PostgreSQL with."""
+    program, *options = compose()["services"]["postgres"]["command"]
+    assert program == "postgres"
+    assert options[::2] == ["-c"] * (len(options) // 2)
+    return dict(option.split("=", 1) for option in options[1::2])
+
+
 def services_of_ours() -> Iterator[Part]:
     """What compose.yaml runs of bookended's commands."""
     for name, service in compose()["services"].items():

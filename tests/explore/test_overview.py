@@ -89,7 +89,8 @@ def test_a_longer_time_has_longer_parts(
 
 
 def some_viewers(rows: Rows) -> None:
-    """One watches, waits and watches again; one has paused; one goes on; one began long before."""
+    """One watches, waits and watches again; one has paused; one goes on; one began long before;
+    two more began before 09:30 and go on after it, one of them by a clock that was set back."""
     for name, channel in (("a", "web"), ("b", "web"), ("long", "app")):
         rows.session(name, "10:00", channel=channel)
     rows.span("a", 1, "10:00", "10:10")
@@ -98,6 +99,12 @@ def some_viewers(rows: Rows) -> None:
     rows.span("b", 1, "10:00", "10:15")
     rows.span("b", 2, "10:15", "10:45", activity="pause")
     rows.span("long", 1, "2026-02-28 11:00", "10:12")
+    rows.session("early", "09:00", channel="web", last_event_at=at("09:50"))
+    rows.span("early", 1, "09:00", "09:50")
+    rows.session(
+        "set-back", "09:10", channel="web", last_event_at=at("09:05"), finding_count=1
+    )  # fmt: skip
+    rows.span("set-back", 1, "09:10", "09:45")
     rows.session(
         "on", "11:30", live=True, channel="web", last_event_at=NOW - 5_000, span_number=1,
         span_started_at=at("11:30"), span_activity="content",
@@ -120,7 +127,7 @@ def test_viewers_are_those_of_the_time_line(
         }
     assert shown == wanted
     assert set(wanted.values()) == ({0, 1, 2} if channel else {0, 1, 2, 3})
-    assert page.figures[0] == 1
+    assert page.figures[:2] == [1, 3 if channel else 4]  # watch now, and began in that time
 
 
 def instant(ms: int) -> str:

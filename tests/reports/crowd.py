@@ -41,11 +41,13 @@ def write_crowd(engine: Engine, seed: int, count: int, start_ms: int, spread_ms:
     Every twentieth begins within its last three minutes, so that some are live. Returns the live
     projection's number."""
     chance = Random(seed)
-    ids = session_ids(chance, count)
+    tails = session_ids(chance, count)
     until_ms = start_ms + spread_ms
-    begins = [start_ms + chance.randrange(spread_ms) for _ in ids]
+    begins = [start_ms + chance.randrange(spread_ms) for _ in tails]
     for number in range(0, count, _LATE_EACH):
         begins[number] = until_ms - chance.randrange(_LATE_MS)
+    # As a collector makes them (`ingest.sids`): the time, then what nobody can guess.
+    ids = [f"{begin:012x}{tail[12:]}" for begin, tail in zip(begins, tails, strict=True)]
     records = chain.from_iterable(map(_records, repeat(chance), range(count), ids, begins))
     arrived = sorted((r for r in records if r[0] < until_ms), key=itemgetter(0))
     log = [LogRecord(0, offset, *record) for offset, record in enumerate(arrived, 1)]
