@@ -6,6 +6,7 @@ Part of the composition root. Imports `collecting`, `log_parts` and the settings
 from prometheus_client import CollectorRegistry
 
 from commands.collecting import collector_server, url_of
+from commands.interpreter import look_seldom_for_garbage
 from commands.log_parts import prepare_log_of, sole_collector
 from commands.logs import configure
 from commands.options import takes
@@ -20,6 +21,7 @@ def command(settings: Collecting) -> None:
     Ctrl-C or SIGTERM drains: not ready, stop accepting, finish what is in flight, exit.
     """
     configure(settings.log_level, settings.log_format)
+    look_seldom_for_garbage()
     with sole_collector(settings):
         server = collector_server(settings, CollectorRegistry())
         bound = server.bind()

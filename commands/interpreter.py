@@ -1,7 +1,7 @@
 """How the interpreter is set for a process that serves (docs/architecture.md "In one process").
 
-Called once by the commands that run a processor, after their imports. Imports nothing of the
-project.
+Called once by the commands that run a processor or a collector, after their imports. Imports
+nothing of the project.
 """
 
 import gc
@@ -17,11 +17,16 @@ _FULL_ROUNDS: Final = 100
 
 
 def tune_interpreter() -> None:
-    """Short turns for threads, and a garbage collector that leaves live sessions alone.
-
-    Sessions are freed by their reference counts and hold no cycles, but the collector would walk
-    all of them again and again: 0.4 s at a time with 100,000 live ones (`make bench`).
-    """
+    """Short turns for threads, and few looks for garbage."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    look_seldom_for_garbage()
+
+
+def look_seldom_for_garbage() -> None:
+    """Sessions and requests are freed by their reference counts and hold no cycles.
+
+    But the garbage collector would walk all of them again and again: 0.4 s at a time with 100,000
+    live sessions; a twentieth of a request's time, of those in flight (`make bench`).
+    """
     gc.freeze()  # with what little garbage the imports left: to look for it delays each start
     gc.set_threshold(_YOUNG_MAX, _MIDDLE_ROUNDS, _FULL_ROUNDS)

@@ -40,6 +40,7 @@ from ingest.problems import (
     problem,
     reason_of,
 )
+from ingest.protocol import sends_no_content
 from ingest.publisher import Publisher
 from ingest.responses import (
     CORS_GET,
@@ -160,6 +161,8 @@ class CollectorApp:
             response = self._failed(scope)
         finally:
             self._requests -= 1
+        if response is NO_CONTENT and sends_no_content(send):
+            return
         status, headers, body = response
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

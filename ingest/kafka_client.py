@@ -18,6 +18,8 @@ REQUEST_TIMEOUT_MS: Final = 5_000
 PROBE_TIMEOUT_MS: Final = 3_000
 CLOSED_WITHIN_S: Final = GIVEN_UP_AFTER_S + REQUEST_TIMEOUT_MS / 1000
 BATCH_BYTES_MAX: Final = 256 * 1024
+COMPRESSION: Final = "zstd"
+"""As small as gzip or smaller, for half of the time in small batches and a third in large ones."""
 
 
 class BrokersAwayError(Exception):

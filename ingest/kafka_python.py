@@ -14,6 +14,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from ingest.kafka_client import (
     BATCH_BYTES_MAX,
     CLOSED_WITHIN_S,
+    COMPRESSION,
     DELIVERY_TIMEOUT_MS,
     PROBE_TIMEOUT_MS,
     REQUEST_TIMEOUT_MS,
@@ -56,7 +57,7 @@ class KafkaPythonBrokers:
                 max_block_ms=0,
                 max_request_size=REQUEST_BYTES_MAX,
                 batch_size=BATCH_BYTES_MAX,
-                compression_type="gzip",
+                compression_type=COMPRESSION,
                 allow_auto_create_topics=False,
                 metrics_enabled=False,
             )

@@ -9,12 +9,21 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from ingest.problems import HeadTooLarge, NotHttp, Overloaded, TooSlow, problem, reason_of
-from ingest.responses import on_the_wire
+from ingest.responses import NO_CONTENT, on_the_wire
+
+_NO_CONTENT_LINE: Final = STATUS_LINE[NO_CONTENT.status]
+_NO_CONTENT_HEADERS: Final = (
+    b"".join([b"%b: %b\r\n" % header for header in NO_CONTENT.headers]) + b"\r\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +134,24 @@ def protocol_class(
 ) -> Callable[..., asyncio.Protocol]:
     """What uvicorn calls for each connection. `refused` counts, by reason, what is ended here."""
     return partial(BoundedProtocol, bounds=bounds, refused=refused)
+
+
+def sends_no_content(send: object) -> bool:
+    """Sends `NO_CONTENT`, the answer to nearly every request, by the connection that the ASGI
+    `send` belongs to. uvicorn would put each header together anew, which takes a tenth of a
+    request's time (`tests/bench`). False where only uvicorn can: the bytes are the same."""
+    cycle = getattr(send, "__self__", None)
+    if (
+        not isinstance(cycle, RequestResponseCycle)
+        or cycle.response_started
+        or cycle.disconnected
+        or not cycle.keep_alive
+        or cycle.flow.write_paused
+    ):
+        return False
+    cycle.response_started = cycle.response_complete = True
+    own = [b"%b: %b\r\n" % header for header in cycle.default_headers]
+    cycle.transport.write(b"".join((_NO_CONTENT_LINE, *own, _NO_CONTENT_HEADERS)))
+    cycle.message_event.set()
+    cycle.on_response()
+    return True

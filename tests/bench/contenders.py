@@ -18,6 +18,7 @@ import psutil
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from commands.interpreter import look_seldom_for_garbage
 from commands.kafka_clients import closes_reader, kafka_publisher
 from commands.logs import configure
 from ingest.app import AppConfig
@@ -104,6 +105,7 @@ def serve(
         uvicorn_server.run([socket])
     else:
         socket.close()
+        look_seldom_for_garbage()  # as `collect` does
         server = CollectorServer(_collector(name, place), ServerConfig(port=port))
         server.bind()
         _answer(connection, port, server.started.is_set)

@@ -1,11 +1,13 @@
 """docs/http.md "Headers" and "Errors": CORS on every response, problems in one form."""
 
+import re
+
 import pytest
 
 from ingest.publisher import PublishError
 from ingest.routes import ROUTES
 from tests.ingest.bodies import downloaded, dumps, event, start
-from tests.ingest.servers import NO_SESSION, Answer, Running, read_response
+from tests.ingest.servers import NO_SESSION, Answer, Running, read_response, received
 
 LONG = b"x" * 70_000
 
@@ -37,6 +39,30 @@ def test_successes_have_them(shared: Running) -> None:
     has_cors(shared.post("/api/v1/sessions", start()))
     has_cors(shared.post("/api/v1/downloaded", downloaded()))
     has_cors(shared.send(shared.open()))
+
+
+def test_an_accepted_event_has_the_same_answer_however_it_is_sent(shared: Running) -> None:
+    """Where a connection goes on, past uvicorn; where it ends, by uvicorn. Requests may come before
+    the answers to others."""
+    kept, last = (ping_request(shared.open(), connection) for connection in (b"", b"close"))
+    answers = received(shared.raw(kept + kept + last))
+    first, second, by_uvicorn, rest = without_date(answers).split(b"\r\n\r\n")
+    assert first == second
+    assert first + b"\r\nconnection: close" == by_uvicorn
+    assert first.startswith(b"HTTP/1.1 204 No Content\r\n")
+    assert rest == b""
+
+
+def ping_request(location: str, connection: bytes) -> bytes:
+    body = dumps(event())
+    lines = [b"POST %s/events HTTP/1.1" % location.encode(), b"Host: x"]
+    lines += [b"Content-Length: %d" % len(body)]
+    lines += [b"Connection: " + connection] if connection else []
+    return b"\r\n".join([*lines, b"", body])
+
+
+def without_date(answers: bytes) -> bytes:
+    return re.sub(rb"date: [^\r]+", b"date: now", answers)
 
 
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.method == "GET"], ids=lambda r: r.name)
