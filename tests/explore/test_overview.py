@@ -150,6 +150,13 @@ def test_a_time_that_is_over_has_no_viewers_now(rows: Rows, site: Site) -> None:
     page = site.ask(f"/explore/overview?from={DAY}T10:00&to={DAY}T11:00")
     assert "Viewers now" not in page.text
     assert "At most" in page.text
+    assert "Counted every minute." in page.text
+
+
+def test_a_line_of_viewers_says_how_close_it_looks(rows: Rows, site: Site) -> None:
+    some_viewers(rows)
+    page = site.ask(f"/explore/overview?from={DAY}T00:00&to={DAY}T12:00")
+    assert "Counted every 5 minutes: a shorter time shows more." in page.text
 
 
 def test_nothing_that_fits_says_what_to_do(rows: Rows, site: Site) -> None:
