@@ -1,11 +1,11 @@
 """A rebuild gives the live projection's rows, whatever it reads from and whatever stops it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
 
+from commands.known import known_failure
 from models.policy import Policy
 from models.tables import dead_letters
 from processor.archive import ArchiveDamagedError
@@ -160,31 +160,29 @@ def test_a_damaged_archive_ends_it_before_its_records_are_folded(
         rebuild(filled, candidate, archive, from_log=False)
 
 
-@pytest.fixture
-def taken_over(filled: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Another rebuild claims the candidate's partition after the first checkpoint."""
+def test_two_rebuilds_of_one_candidate_do_not_mix(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second takes over where the first one is, and comes to its end; the first is told so."""
     candidate = candidate_of(filled)
     checkpoint = Projection.checkpoint
+    written = []
 
-    def claimed(projection: Projection, *arguments: object) -> object:
-        done = checkpoint(projection, *arguments)  # type: ignore[arg-type]
-        source_id = (done[0].partition, ("log", _log_id(filled)), 1)
-        Projection(filled.engine, candidate).claim(*source_id)
-        return done
+    def interrupted(projection: Projection, *arguments: object) -> object:
+        written.append(arguments)
+        if len(written) == 3:
+            rebuild(filled, candidate)
+        return checkpoint(projection, *arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched:
-        patched.setattr(Projection, "checkpoint", claimed)
-        yield candidate
-
-
-def _log_id(world: World) -> str:
-    (log_id,) = world.log.execute("SELECT log_id FROM log_meta").fetchone()
-    return str(log_id)
-
-
-def test_two_rebuilds_of_one_candidate_do_not_mix(filled: World, taken_over: int) -> None:
-    with pytest.raises(StaleOwnerError):
-        rebuild(filled, taken_over)
+        patched.setattr(Projection, "checkpoint", interrupted)
+        with pytest.raises(StaleOwnerError) as taken:
+            rebuild(filled, candidate)
+    assert_same(filled, candidate)
+    assert len(written) > 4
+    told = known_failure(taken.value)
+    assert told is not None
+    assert told.what == "another process goes on with partition 0 of this projection"
 
 
 def test_a_letter_that_was_dropped_is_passed_over(filled: World) -> None:
