@@ -1,6 +1,7 @@
 """Whatever happens on the way, the rows are those of one clean fold of the log."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -121,6 +122,23 @@ def test_a_fault_at_any_point_changes_nothing(
         faults.arm(at)
         process_again_when_killed(world)
         assert faults.points >= at
+        assert (world.content(), world.closes()) == (expected.rows, expected.closes)
+    world.close()
+
+
+def test_killed_far_behind_at_any_point_changes_nothing(
+    eventful: World, expected: Expected, tmp_path: Path
+) -> None:
+    """Polls that are folded session by session, and checkpoints of several of them."""
+    world = eventful.copy_to(tmp_path / "behind")
+    world.settings = replace(TINY, poll_records_max=12, behind_ms=10_000, settled_after_s=0)
+    faults = FaultAt(world.engine, killed)
+    world.process()
+    points = faults.points
+    for at in range(1, points + 1):
+        world.go_back_to(eventful)
+        faults.arm(at)
+        process_again_when_killed(world)
         assert (world.content(), world.closes()) == (expected.rows, expected.closes)
     world.close()
 
