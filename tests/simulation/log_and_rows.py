@@ -4,6 +4,7 @@ Only for tests. The fold here shares nothing with the processor's shell: no chec
 SQL, no look-up, no claim; and nothing with the code that writes rows.
 """
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -124,7 +125,7 @@ def _tracked(ad: AdRow, tracked: Mapping[int, bool]) -> dict[str, Any]:
 def _row(columns: Mapping[str, Any]) -> Row:
     """Comparable and hashable: by column name, containers as text, tuples as JSON has them."""
     return tuple(
-        (name, str(list(value)) if isinstance(value, (list, tuple)) else _plain(value))
+        (name, json.dumps(value) if isinstance(value, (list, tuple)) else _plain(value))
         for name, value in sorted(columns.items())
     )
 
