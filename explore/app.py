@@ -25,7 +25,7 @@ from starlette.staticfiles import StaticFiles
 from explore import access
 from explore.filters import BadAddressError
 from explore.log import LogTroubleError
-from explore.pages import Explorer, UnfitDatabaseError
+from explore.pages import BusyError, Explorer, UnfitDatabaseError
 from explore.session_pages import NoSuchSessionError, SessionPages
 
 _log = structlog.get_logger(__name__)
@@ -73,6 +73,7 @@ def explorer_app(explorer: Explorer) -> App:
         BadAddressError: guard.bad_address,
         NoSuchSessionError: guard.no_session,
         UnfitDatabaseError: guard.unfit,
+        BusyError: guard.busy,
         LogTroubleError: guard.log_trouble,
         DBAPIError: guard.database_error,
     }
@@ -183,6 +184,10 @@ class _Guard:
     async def unfit(self, _: Request, error: UnfitDatabaseError) -> Response:
         status = HTTPStatus.SERVICE_UNAVAILABLE
         return self._pages.message(status, "The database does not fit", error.reason)
+
+    async def busy(self, _: Request, error: BusyError) -> Response:
+        what, step = "Others are reading such pages now", "Try again in a few seconds."
+        return self._pages.message(HTTPStatus.SERVICE_UNAVAILABLE, what, step)
 
     async def database_error(self, _: Request, error: DBAPIError) -> Response:
         state = getattr(error.orig, "sqlstate", None)

@@ -28,6 +28,9 @@ from models.time_line import Row
 from models.time_line_words import ACTIVITIES, COUNTED
 
 _AT_A_TIME: Final = 3
+_SUMS_AT_A_TIME: Final = 1
+"""Pages that add up what many sessions have: so they take one core of the database's at most, and
+the processor has the others."""
 _WAIT_S_MAX: Final = 20
 RANGE_WORDS: Final = {
     "hour": "last hour",
@@ -54,6 +57,10 @@ class UnfitDatabaseError(Exception):
         self.reason = reason
 
 
+class BusyError(Exception):
+    """So many pages are being read that this one had no turn in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Explorer:
     """What the explorer is put together from.
@@ -78,6 +85,7 @@ class Pages:
     def __init__(self, explorer: Explorer) -> None:
         self._explorer = explorer
         self._turns = threading.BoundedSemaphore(_AT_A_TIME)
+        self._sums_turns = threading.BoundedSemaphore(_SUMS_AT_A_TIME)
         self._templates = Environment(
             loader=PackageLoader("explore"),
             autoescape=select_autoescape(default=True),
@@ -111,7 +119,7 @@ class Pages:
         """Who watches, totals of the sessions asked for, and their time by hour, day or month."""
         now_ms = self._explorer.now_ms()
         wanted = _asked(request, now_ms)
-        with self._reading() as connection:
+        with self._reading(adds_up=True) as connection:
             found = overview(connection, wanted, now_ms)
         return self._page(
             "overview.html", found=found, watching=found.watching, builds=found.builds,
@@ -122,7 +130,7 @@ class Pages:
     def findings(self, request: Request) -> Response:
         """Players and versions by what they do wrong."""
         wanted = _asked(request, self._explorer.now_ms())
-        with self._reading() as connection:
+        with self._reading(adds_up=True) as connection:
             found = findings(connection, wanted)
 
         def examples(row: Row) -> str:
@@ -141,7 +149,7 @@ class Pages:
         wanted = _asked(request, self._explorer.now_ms())
         contents: list[Row] = []
         drawn = None
-        with self._reading() as connection:
+        with self._reading(adds_up=True) as connection:
             if "content_id" in wanted.equal:
                 drawn = retention(connection, wanted)
             else:
@@ -173,16 +181,17 @@ class Pages:
         return page
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        if not self._turns.acquire(timeout=_WAIT_S_MAX):
-            raise UnfitDatabaseError("Too many pages are being read at once; try again.")
+    def _reading(self, *, adds_up: bool = False) -> Iterator[Connection]:
+        turns = self._sums_turns if adds_up else self._turns
+        if not turns.acquire(timeout=_WAIT_S_MAX):
+            raise BusyError
         try:
             if reason := self._explorer.unfit():
                 raise UnfitDatabaseError(reason)
             with reading(self._explorer.engine) as connection:
                 yield connection
         finally:
-            self._turns.release()
+            turns.release()
 
     def _page(self, template: str, **values: Any) -> HTMLResponse:
         return HTMLResponse(self._templates.get_template(template).render(values))

@@ -1,9 +1,11 @@
 """Who may look, what a browser may do with a page, and what else is answered."""
 
 import re
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
@@ -13,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 import explore.pages
 from explore import access
 from explore.reading import reading
+from explore.reports import overview
 from processor.database import open_database
 from tests.explore.served import Site
 from tests.reports.rows import Rows
@@ -206,3 +209,30 @@ def test_it_can_write_nothing(engine: Engine) -> None:
     with pytest.raises(DBAPIError), reading(reader) as connection:
         connection.execute(text("DELETE FROM live_projection"))
     reader.dispose()
+
+
+def test_pages_that_add_up_take_turns(
+    rows: Rows, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One at a time, which keep no list waiting; who has no turn in time is told so."""
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def waiting(*asked: Any) -> Any:
+        begun.release()
+        assert go_on.wait(30)
+        return overview(*asked)
+
+    monkeypatch.setattr("explore.pages.overview", waiting)
+    monkeypatch.setattr("explore.pages._WAIT_S_MAX", 0.1)
+    rows.session("a", "10:00")
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(site.ask, "/explore/overview")
+        assert begun.acquire(timeout=30)
+        for name in ("overview", "findings", "retention", "retention?content=a"):
+            page = site.ask(f"/explore/{name}")
+            assert page.status == 503
+            assert "Others are reading such pages now" in page.text
+        assert site.sessions().status == site.session("a").status == 200
+        go_on.set()
+        assert first.result().status == 200
+    assert site.ask("/explore/findings").status == 200
