@@ -76,8 +76,10 @@ class Tab:
         return self.page.get_by_role("region", name=name).locator("tbody tr")
 
     def cells(self, name: str, number: int) -> list[str]:
-        """The texts of a column of that table; 0 is the first."""
-        return self.table(name).locator(f":scope > :nth-child({number + 1})").all_inner_texts()
+        """The texts of a column of that table; 0 is the first. Asked of all rows at once: a locator
+        in each of 300 takes seconds."""
+        query = "(rows, number) => rows.map(row => row.cells[number].innerText)"
+        return list(self.table(name).evaluate_all(query, number))
 
     def shot(self, name: str) -> None:
         """Keeps a picture of the whole page."""

@@ -112,12 +112,15 @@ def test_a_live_session_goes_on(tmp_path: Path, open_tab: Open) -> None:
     world.now_ms = some[3].received_at
     world.process()
     with serving(world.engine, log=log_of(world)) as site:
-        tab = opened(site, open_tab)
+        tab = open_tab(site)
+        tab.page.clock.install()
+        tab.open(f"/session?id={ID}")
         expect(tab.page.locator("h1 .status")).to_have_text("live")
         world.append_events(1, *some[4:])
         world.now_ms = some[-1].received_at
         world.process()
-        expect(tab.page.locator("h1 .status")).to_have_text("closed", timeout=15_000)
+        tab.page.clock.run_for(5_500)
+        expect(tab.page.locator("h1 .status")).to_have_text("closed")
         expect(tab.page.locator("section.missing")).to_be_visible()
         tab.page.locator(".line a").first.focus()
         expect(tab.page.locator("#detail dd").first).to_have_text("1")
