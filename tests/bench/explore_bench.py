@@ -208,10 +208,10 @@ def _turn(crowd: LiveCrowd, seconds: int) -> float:
 def _read_on(connection: Connection, host: str, port: int, days: list[Day]) -> None:
     """A process that opens pages for as many seconds as it is asked to, each so many seconds, more
     or less, after the one before began; answers with how many."""
-    reader = _Reader(host, port)
     pages = cycle((name, day) for day in days for name in _PAGES)
     chance = Random(1)
     for seconds, each_s in questions(connection):
+        reader = _Reader(host, port)  # the server closes what was idle through another's turn
         end = perf_counter() + seconds
         count = 0
         while (begin := perf_counter()) < end:
