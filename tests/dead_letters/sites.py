@@ -163,7 +163,8 @@ def older_release(refuses: Callable[[bytes], bool]) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("processor.step.decode", older_decode)
-        patch.setattr("processor.step.read_bare", older_read_bare)
+        for module in ("step", "by_session"):
+            patch.setattr(f"processor.{module}.read_bare", older_read_bare)
         yield
 
 
