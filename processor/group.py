@@ -26,8 +26,7 @@ class Membership:
 
 
 class InstanceTakenError(Exception):
-    """Another processor has joined the group under this one's instance id; or the brokers
-    went away just as they let this one join, and know it under a name that it was never told."""
+    """Another processor has joined the group under this one's instance id."""
 
     def __init__(self, log: str, instance_id: str) -> None:
         super().__init__(log, instance_id)
@@ -36,7 +35,6 @@ class InstanceTakenError(Exception):
 
     def __str__(self) -> str:
         return (
-            f"log {self.log}: another processor has joined as instance {self.instance_id}, or the "
-            "brokers lost this one when they went away; start it again, and give each processor an "
-            "--instance-id of its own"
+            f"log {self.log}: another processor has joined as instance {self.instance_id}; "
+            "give each processor an --instance-id of its own"
         )

@@ -44,6 +44,7 @@ from processor.source import LogAwayError, LogMissingError
 _ASKED_WITHIN_S: Final = 5.0
 _CLOSED_WITHIN_S: Final = 7.0
 _CONFIRMED_WITHIN_S: Final = 2.0
+_FORGIVEN_WITHIN_S: Final = 30.0
 _LARGE_BYTES: Final = 256 * 1024
 _CLIENT_ID: Final = "bookended-processor"
 _OFFSETS: Final[dict[Which, OffsetSpec]] = {
@@ -98,6 +99,8 @@ class LibrdkafkaSource(GroupSource):
         self._asked_at: float | None = None
         self._is_answered = False
         self._complaint: KafkaError | None = None
+        self._away_at: float | None = None
+        self._is_spent = False
         self._settings = {
             **librdkafka_settings(log, _CLIENT_ID),
             "error_cb": self._complained,
@@ -188,6 +191,7 @@ class LibrdkafkaSource(GroupSource):
         self._started.clear()
         self._stopped.clear()
         self._consumer = self._join()
+        self._is_spent = False
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -208,6 +212,8 @@ class LibrdkafkaSource(GroupSource):
         return partition in self._mine
 
     def _fetch(self, timeout_s: float, records_max: int) -> Mapping[int, Sequence[LogRecord]]:
+        if self._is_spent:
+            self._join_anew()
         with self._faults():
             # A call waits until it has all that it was asked for: so first for one alone. What is
             # large stays alone: more of its kind may come while it is taken.
@@ -239,10 +245,9 @@ class LibrdkafkaSource(GroupSource):
         elif error.code() != KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001 - `_went` tells
             # Records of this call are not handed on: all is to be sought anew.
             self._lost(self._open)
-            fault = self._fault(error)
-            if error.code() == _FATAL and isinstance(fault, LogAwayError):
-                self._join_anew()  # librdkafka does nothing more with this consumer
-            raise fault
+            # After a fatal one librdkafka does nothing more with this consumer.
+            self._is_spent = error.code() == _FATAL
+            raise self._fault(error)
 
     def next_offsets(self) -> dict[int, int]:
         """The end of a partition, when it is reached, is behind the marks and the aborted records
@@ -262,6 +267,7 @@ class LibrdkafkaSource(GroupSource):
             # The client keeps the epoch of a leader for five minutes, in which a broker that was
             # started again refuses all its questions.
             self._admin = AdminClient(self._settings)
+            self._away_at = time.monotonic()
             raise
         return found
 
@@ -316,11 +322,24 @@ class LibrdkafkaSource(GroupSource):
     def _fault(self, error: KafkaError) -> Exception:
         """What was complained of last says more than that time is up."""
         self._admin.poll(0)
+        now = time.monotonic()
         if _FENCED in error.str():
-            return InstanceTakenError(self._name, self._membership.instance_id or "")
+            return self._fenced(now)
+        self._away_at = now
         if self._complaint is not None and error.code() in _AWAY:
             error, self._complaint = self._complaint, None
         return LogAwayError(self._name, " ".join(error.str().split())[:200])
+
+    def _fenced(self, now: float) -> Exception:
+        """The group has another member under this one's instance id: another processor, or this one
+        itself. For when the brokers are away for longer than a session, librdkafka joins by a new
+        member id, and what it sends once more under the old one is refused, for good. So who was
+        told so after they were away joins anew, once; if there is another processor, that one ends.
+        """
+        if self._away_at is None or now - self._away_at > _FORGIVEN_WITHIN_S:
+            return InstanceTakenError(self._name, self._membership.instance_id or "")
+        self._away_at, self._is_spent = None, True
+        return LogAwayError(self._name, "the group lost this processor; it joins anew")
 
     def close(self) -> None:
         self._leave()

@@ -30,7 +30,9 @@ from tests.commands.processes import Cli, Server
 from tests.postgres import plain
 
 COUNTS: Final = (1_000, 10_000, 100_000)
-RATE: Final = 5_000
+RATE: Final = 5_200
+_FED_MORE: Final = 1.04
+"""Than the goal asks: from the first event sent to the last one in SQL it takes longer."""
 PARTITIONS: Final = 8
 Sent = tuple[int, bytes, bytes]
 """Partition, key and value of a record."""
@@ -295,7 +297,10 @@ def _figures(count: int, windows: list[Window], rate: float, *, is_judged: bool)
         Figure(f"what feeds, CPU time an event, {each}", "µs", feeder),
         Figure(f"rows written an event, {each}", "", [window.rows for window in windows]),
         Figure(
-            f"sustained, {each}", "events/s", rates, at_least(0.98 * rate) if is_judged else None
+            f"sustained, {each}",
+            "events/s",
+            rates,
+            at_least(rate / _FED_MORE) if is_judged else None,
         ),
         Figure(
             f"oldest event not in SQL, p99, {each}", "s", ages, at_most(2) if is_judged else None

@@ -5,10 +5,11 @@ import time
 from contextlib import closing
 
 import pytest
+from confluent_kafka import Consumer
 
 from deploy.local import LocalKafka
 from models.kafka_log import KafkaLog
-from processor.group import Membership
+from processor.group import InstanceTakenError, Membership
 from processor.kafka_source import KafkaSource
 from processor.librdkafka_source import LibrdkafkaSource
 from processor.source import LogAwayError, Source
@@ -17,8 +18,21 @@ from tests.contract.kafka_source_contract import (
     KafkaSourceContract,
     Topic,
     assigned,
+    small,
 )
 from tests.contract.source_contract import append_all, read
+
+
+def fetched_until_told(source: Source, other: Consumer) -> None:
+    """Returns after a while, if nothing is told."""
+    deadline = time.monotonic() + JOINED_WITHIN_S
+    while time.monotonic() < deadline:
+        other.poll(0.05)
+        try:
+            source.poll(0.05, 10)
+        except LogAwayError as error:
+            if "joins anew" in str(error):
+                raise
 
 
 class TestLibrdkafkaSource(KafkaSourceContract):
@@ -26,6 +40,30 @@ class TestLibrdkafkaSource(KafkaSourceContract):
 
     def make(self, log: KafkaLog, membership: Membership) -> Source:
         return LibrdkafkaSource(log, membership)
+
+    def test_who_is_fenced_after_the_brokers_were_away_joins_anew(
+        self, topic: Topic, broker: LocalKafka
+    ) -> None:
+        """librdkafka fences itself then: it joins by a new member id, and asks by the old one."""
+        topic.append(b"one", 1)
+        source = topic.join(small("fenced", "same"), [0])
+        source.seek(0, 0)
+        assert isinstance(source, LibrdkafkaSource)
+        broker.kill()
+        with pytest.raises(LogAwayError):
+            source.end_offset(0)
+        broker.start()
+        with closing(Consumer({**source._settings, **source._member()})) as itself:
+            itself.subscribe([topic.log.topic])
+            with pytest.raises(LogAwayError, match="it joins anew"):
+                fetched_until_told(source, itself)
+        assigned(source, [0])
+        source.seek(0, 0)
+        assert [r.value for r in read(source)] == [b"one"]
+        with closing(Consumer({**source._settings, **source._member()})) as other:
+            other.subscribe([topic.log.topic])
+            with pytest.raises(InstanceTakenError):  # once is enough
+                fetched_until_told(source, other)
 
     def test_a_partition_stays_where_it_was_sought(self, topic: Topic) -> None:
         """librdkafka looks up where a partition begins half a second later, unless it is told."""
