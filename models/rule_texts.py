@@ -66,6 +66,14 @@ RULE_TEXTS: Final[dict[str, str]] = {
         "The time between two neighbouring applied events goes to exactly one place. The "
         "first line that fits the state before the second event decides."
     ),
+    "chapter-time": (
+        "Chapter time is content time while the chapter is open, without unbookended ads; "
+        "pauses, buffering, ads and stalls are not in it."
+    ),
+    "chapter-left": (
+        "Left, not completed: a chapter that is skipped, replaced by the next, or open at the "
+        "close."
+    ),
     "state-time": (
         "Their time runs from start to end, or to the close, through pauses, ads and the end "
         "of the content. Untracked time adds nothing."

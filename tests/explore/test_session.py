@@ -119,12 +119,56 @@ def test_player_states_are_drawn_and_told(rows: Rows, site: Site) -> None:
     assert drawn == [("33.333%", "33.334%"), ("83.333%", "16.667%")]
     links = [a for a in page.all("a") if a.attributes.get("data-row") == "state 2"]
     labels = [link.attributes["aria-label"] for link in links]
-    assert labels[0] == "player state fullscreen, 0:30 to 1:00, 30 s (rule state-time)"
+    assert labels[0] == (
+        "player state fullscreen, 0:30 to 1:00, 30 s, playhead 0 – 0 s: "
+        "on, whatever the player did meanwhile (rule state-time)"
+    )
     told = {row.attributes.get("id"): row.text for row in page.all("tr")}
     assert [link.attributes["href"] for link in links] == ["#state-2-1", "#state-2-2"]
     assert "fullscreen" in told["state-2-2"]
     assert "Their time runs from start to end" in page.text
     assert "periods are kept" not in page.text
+
+
+def test_breaks_and_chapters_are_drawn_and_told(rows: Rows, site: Site) -> None:
+    two_breaks(rows)
+    rows.session("s2", "10:00", content_ms=100_000)
+    rows.ad_break("s2", 1, "10:00:30", ended_at=at("10:00:40"), tracked=True, name="mid")
+    rows.chapter("s2", 1, "10:00", ended_at=at("10:00:30"), completed=True, name="Opening")
+    rows.chapter("s2", 2, "10:00:50", ended_at=at("10:01"), completed=False)
+    playheads = {"playhead_from_s": 100.0, "playhead_to_s": 130.0}
+    rows.span("s2", 1, "10:00", "10:00:30", duration_ms=30_000, **playheads)
+    rows.span("s2", 2, "10:00:30", "10:00:40", activity="break", break_number=1, **STANDING)
+    playheads = {"playhead_from_s": 130.0, "playhead_to_s": 170.0}
+    rows.span("s2", 3, "10:00:40", "10:01", duration_ms=20_000, **playheads)
+    page = site.session("s2")
+    rest = "(rule both-bookends)", "(rule chapter-time)", "(rule chapter-left)"
+    labels = [a.attributes["aria-label"] for a in page.all("a") if is_mark(a.attributes)]
+    assert labels == [
+        f"break 1 “mid”, 0:30 to 0:40, 10 s, playhead 130 – 130 s: both bookends came {rest[0]}",
+        f"chapter 1 “Opening”, 0:00 to 0:30, 30 s, playhead 100 – 130 s: completed {rest[1]}",
+        f"chapter 2, 0:50 to 1:00, 10 s, playhead 150 – 170 s: not completed {rest[2]}",
+    ]
+    told = {row.attributes.get("id"): row.text for row in page.all("tr")}
+    assert "150 – 170 s" in told["chapter-2"]
+    broken = {row.attributes.get("id"): row.text for row in site.session("s1").all("tr", "moved")}
+    assert "a bookend is missing" in broken["break-2"]
+    assert "break-1" not in broken
+
+
+STANDING: Final = {"playhead_from_s": 130.0, "playhead_to_s": 130.0, "duration_ms": 10_000}
+
+
+def is_mark(attributes: dict[str, str]) -> bool:
+    return attributes.get("data-row") in ("breaks", "chapters")
+
+
+def test_an_open_break_of_a_live_session_may_still_be_completed(rows: Rows, site: Site) -> None:
+    rows.session("s1", "10:00", live=True)
+    rows.ad_break("s1", 1, "10:00", tracked=False)
+    rows.span("s1", 1, "10:00", "10:01", activity="ad", break_number=1, ad_number=1)
+    told = {row.attributes.get("id"): row.text for row in site.session("s1").all("tr")}
+    assert "adBreakComplete has not come yet" in told["break-1"]
 
 
 def test_player_states_whose_periods_are_not_all_known(rows: Rows, site: Site) -> None:

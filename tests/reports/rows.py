@@ -13,6 +13,7 @@ from models.policy import DEFAULT_POLICY
 from models.tables import (
     ad_break_rows,
     ad_rows,
+    chapter_rows,
     finding_rows,
     player_state_rows,
     session_starts,
@@ -63,6 +64,10 @@ class Rows:
 
     def ad(self, session_id: str, number: int, start: str, **more: Any) -> None:
         self._write(ad_rows, session_id, {"ad_number": number, "started_at": at(start), **more})
+
+    def chapter(self, session_id: str, number: int, start: str, **more: Any) -> None:
+        row = {"chapter_number": number, "started_at": at(start), **more}
+        self._write(chapter_rows, session_id, row)
 
     def span(self, session_id: str, number: int, begin: str, end: str, **more: Any) -> None:
         """A span that ended: content unless `activity` says otherwise."""

@@ -96,19 +96,27 @@ def test_the_time_line_tells_each_stretch(sqlite_filled: Filled, open_tab: Open)
     expect(tab.page.locator(f"[id='{target}']")).to_be_in_viewport()
 
 
-def test_player_states_are_below_the_stretches(sqlite_filled: Filled, open_tab: Open) -> None:
+FULL, MUTE = "player state fullscreen", "player state mute"
+
+
+def test_breaks_and_player_states_are_below_the_stretches(
+    sqlite_filled: Filled, open_tab: Open
+) -> None:
     tab = open_tab(sqlite_filled.site)
     tab.open(f"/session?id={spoiled(sqlite_filled.engine)}")
     tab.page.locator(".line a").first.focus()
     told = tab.page.locator("#detail dd")
     steps = (
-        ("ArrowDown", "fullscreen", "1"), ("ArrowDown", "mute", "1"), ("ArrowRight", "mute", "2"),
-        ("ArrowDown", "mute", "2"), ("Home", "mute", "1"), ("ArrowUp", "fullscreen", "1"),
+        ("ArrowDown", "break 1 “pre-roll”", "1"), ("ArrowDown", "chapter 1 “Chapter 1”", "1"),
+        ("ArrowDown", FULL, "1"),
+        ("ArrowDown", MUTE, "1"), ("ArrowRight", MUTE, "2"),
+        ("ArrowDown", MUTE, "2"), ("Home", MUTE, "1"), ("ArrowUp", FULL, "1"),
     )  # fmt: skip
-    for key, name, number in steps:
+    for key, what, number in steps:
         tab.page.keyboard.press(key)
-        expect(told.nth(4)).to_have_text(name)
+        expect(told.nth(4)).to_have_text(f" {what}")
         expect(told.first).to_have_text(number)
         assert tab.focus_shows()
-    tab.page.keyboard.press("ArrowUp")
-    expect(tab.page.locator(".line a").first).to_be_focused()
+    for _ in range(3):
+        tab.page.keyboard.press("ArrowUp")
+    expect(tab.page.locator(".line a[data-row=stretches]:focus")).to_have_count(1)

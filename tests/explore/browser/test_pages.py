@@ -208,22 +208,26 @@ def test_a_session(filled: Filled, open_tab: Open) -> None:
     assert sum(exact(tab.page.locator("section.missing data"))) == row.unbookended_ad_ms > 0
 
 
+MARKS: Final = "Breaks, chapters, player states"
+
+
 def test_player_states_of_a_session(filled: Filled, open_tab: Open) -> None:
     session_id = spoiled(filled.engine)
     tab = open_tab(filled.site)
     tab.open(f"/session?id={session_id}")
     query = "SELECT name, total_ms FROM player_states WHERE session_id = :id ORDER BY state_number"
     states = ask(filled.engine, query, id=session_id)
-    names = [name.strip() for name in tab.cells("Player states", 4)]
-    lengths = exact(tab.table("Player states").locator("data"))
+    names = [name.strip() for name in tab.cells(MARKS, 4)]
+    lengths = exact(tab.table(MARKS).locator("data"))
     assert len(lengths) > len(states) > 1
     for name, total in states:
-        times = [ms for one, ms in zip(names, lengths, strict=True) if one == name]
+        what = f"player state {name}"
+        times = [ms for one, ms in zip(names, lengths, strict=True) if one == what]
         assert sum(times) == total
     mark = tab.page.get_by_role("link", name="player state mute,").last
     mark.locator(".on").hover()
     told = tab.page.locator("#detail dd")
-    row = tab.table("Player states").last
+    row = tab.table(MARKS).last
     expect(told).to_have_text(row.locator("th, td").all_text_contents())
     width = tab.page.locator(".line").evaluate("e => e.getBoundingClientRect().width")
     box, whole = mark.locator(".on").bounding_box(), tab.page.locator(".line").bounding_box()
