@@ -16,7 +16,7 @@ import click
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from commands.database import check_database, database
+from commands.database import known_database, must_exist
 from commands.embedded import now_ms
 from commands.errors import EXIT_FAILED, Failure
 from commands.kafka_clients import check_client
@@ -135,12 +135,8 @@ def _topics(kafka: KafkaLog, placement: Placement) -> str:
 
 def _database(settings: Checking) -> str:
     name = settings.database_name
-    if settings.is_database_embedded and not settings.database_path.is_file():
-        raise Failure(
-            f"database {name}: there is no such file", "Run `bookended migrate` to make it."
-        )
-    with database(settings, read_only=True) as engine:
-        check_database(settings, engine)
+    must_exist(settings, "Run `bookended migrate` to make it.")
+    with known_database(settings, read_only=True) as engine:
         projection = find_live_projection(engine)
         with reading(engine) as connection:
             policy = read_rules(connection, projection).policy

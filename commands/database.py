@@ -6,14 +6,14 @@ Part of the composition root. A SQLite file is made and migrated at every start;
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import structlog
 from sqlalchemy import Connection, Engine, inspect
 
 from commands.errors import Failure
 from commands.settings import Ruling, Stored
-from commands.storage import make_directory_of, touching
+from commands.storage import make_directory_of
 from migrations import NewerSchemaError, OlderSchemaError, check, upgrade
 from models.views import view_table
 from processor.claim import RulesError
@@ -27,15 +27,33 @@ logger = structlog.get_logger("bookended")
 def database(settings: Stored, *, read_only: bool = False) -> Iterator[Engine]:
     """The database's engine, disposed of at the end of the block.
 
-    Errors: for what goes wrong with PostgreSQL in the block `DatabaseAwayError`,
-    `DatabaseDamagedError`. (What goes wrong with a file is for `touching` to tell.)
+    Errors: for what goes wrong with the database in the block `DatabaseAwayError`,
+    `DatabaseDamagedError`.
     """
     engine = open_database(settings.database_url, read_only=read_only)
     try:
-        with nullcontext() if settings.is_database_embedded else telling(engine):
+        with telling(engine):
             yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def known_database(settings: Stored, *, read_only: bool = False) -> Iterator[Engine]:
+    """The same of a database that is there and has the schema that this release needs.
+
+    Errors: `Failure` besides.
+    """
+    must_exist(settings)
+    with database(settings, read_only=read_only) as engine:
+        check_database(settings, engine)
+        yield engine
+
+
+def must_exist(settings: Stored, next_step: str = "Give the right --data or --database.") -> None:
+    """Errors: `Failure` for a file that is not there: else SQLite would make one."""
+    if settings.is_database_embedded and not settings.database_path.is_file():
+        raise Failure(f"database {settings.database_path}: there is no such file", next_step)
 
 
 @contextmanager
@@ -45,15 +63,8 @@ def snapshot_of(settings: Stored, *views: str) -> Iterator[Connection]:
     `views`: what is read, if no more than these is; then a role is enough that may read only them.
     Errors: `Failure`, and those that `known_failure` knows.
     """
-    path = settings.database_path if settings.is_database_embedded else None
-    if path is not None and not path.is_file():
-        raise Failure(
-            f"database {path}: there is no such file", "Give the right --data or --database."
-        )
-    with (
-        nullcontext() if path is None else touching("database", path),
-        database(settings, read_only=True) as engine,
-    ):
+    must_exist(settings)
+    with database(settings, read_only=True) as engine:
         if not views:
             check_database(settings, engine)
         with snapshot(engine) as connection:
@@ -82,7 +93,7 @@ def prepare_database(settings: Stored, ruling: Ruling, now_ms: int) -> None:
     """
     if settings.is_database_embedded:
         make_directory_of(settings.database_path)
-        with touching("database", settings.database_path), database(settings) as engine:
+        with database(settings) as engine:
             upgrade_database(settings, engine)
             projection = ensure_live_projection(engine, ruling.policy, now_ms)
             _compare_rules(engine, projection, ruling)

@@ -17,14 +17,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import Engine
 
 from commands.common import ENV_PREFIX
-from commands.database import check_database, database
-from commands.errors import Failure, SettingsError
+from commands.database import known_database
+from commands.errors import SettingsError
 from commands.log_again import log_again
 from commands.logs import configure
 from commands.options import takes
 from commands.replaying import Replay, Replayed, is_readable, sole_replay
 from commands.settings import Stored
-from commands.storage import touching
 from commands.tables import stderr, stdout, table
 from commands.values import Instant, epoch_ms
 from processor.database import reading, writing
@@ -178,18 +177,7 @@ for _name, _command in (("list", list_), ("replay", replay), ("drop", drop_)):
 def _letters_of(settings: Filtering) -> Iterator[tuple[Engine, int]]:
     """The database and the projection that readers see. Errors: `Failure`."""
     configure(settings.log_level, settings.log_format)
-    if not settings.is_database_embedded:
-        with database(settings) as engine:
-            check_database(settings, engine)
-            yield engine, find_live_projection(engine)
-        return
-    path = settings.database_path
-    if not path.is_file():
-        raise Failure(
-            f"database {path}: there is no such file", "Give the right --data or --database."
-        )
-    with touching("database", path), database(settings) as engine:
-        check_database(settings, engine)
+    with known_database(settings) as engine:
         yield engine, find_live_projection(engine)
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from sqlalchemy import Engine
 
 from commands.common import ENV_PREFIX
-from commands.database import check_database, database
+from commands.database import known_database
 from commands.logs import configure
 from commands.options import takes
 from commands.settings import POSITIONAL, Stored
@@ -54,8 +54,7 @@ def command(settings: Comparing) -> None:
     two has read further than the other are moving and left out. Exits 3 when they differ.
     """
     configure(settings.log_level, settings.log_format)
-    with database(settings, read_only=True) as engine:
-        check_database(settings, engine)
+    with known_database(settings, read_only=True) as engine:
         live = find_live_projection(engine)
         with reading(engine) as connection:
             is_part = read_scope(connection, settings.projection) is not None

@@ -5,7 +5,7 @@ Beside the record's way. Imports the composition root.
 
 import structlog
 
-from commands.errors import Failure
+from commands.database import must_exist
 from commands.exploring import PATH, ExplorerServer, explorer
 from commands.logs import configure
 from commands.options import takes
@@ -24,11 +24,10 @@ def command(settings: Exploring) -> None:
     run` has the same pages beside its collector, at /explore.
     """
     configure(settings.log_level, settings.log_format)
-    if settings.is_database_embedded and not settings.database_path.is_file():
-        raise Failure(
-            f"database {settings.database_name}: there is no such file",
-            "Give the right --data or --database, or start with `bookended demo --data DIRECTORY`.",
-        )
+    must_exist(
+        settings,
+        "Give the right --data or --database, or start with `bookended demo --data DIRECTORY`.",
+    )
     with explorer(settings) as app:
         server = ExplorerServer(app, parse_address(settings.explore_listen))
         url = f"http://{server.address}{PATH}"

@@ -15,8 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import Select
 
 from commands.common import ENV_PREFIX
-from commands.database import database
-from commands.errors import Failure
+from commands.database import database, must_exist
 from commands.exporting import (
     CsvWriter,
     Exported,
@@ -27,7 +26,6 @@ from commands.exporting import (
     exportable,
     must_be_free,
     query_of,
-    snapshot_of,
     whole_file,
 )
 from commands.logs import configure
@@ -36,6 +34,7 @@ from commands.settings import POSITIONAL_SEVERAL, Stored
 from commands.storage import touching
 from commands.tables import stderr
 from commands.values import Instant, epoch_ms
+from processor.database import snapshot
 
 _MIB: Final = 1024**2
 
@@ -101,22 +100,19 @@ def command(settings: Exporting) -> None:
     paths = _paths(settings, wanted)
     period = Period(epoch_ms(settings.since), epoch_ms(settings.until))
     queries = [query_of(exported, period) for exported in wanted]
-    if settings.is_database_embedded and not settings.database_path.is_file():
-        raise Failure(
-            f"database {settings.database_name}: there is no such file",
-            "Give the right --data or --database.",
-        )
+    must_exist(settings)
     files: list[tuple[Path, int]] = []
     with (
         _progress() as progress,
         database(settings, read_only=True) as engine,
-        snapshot_of(engine, settings.database_name) as snapshot,
+        snapshot(engine) as connection,
     ):
+        source = Snapshot(connection, settings.database_name)
         for exported in wanted:
-            snapshot.must_have(exported)
+            source.must_have(exported)
         for exported, query, path in zip(wanted, queries, paths, strict=True):
             with touching("file", path):
-                rows = _export(settings, snapshot, (exported, query), path, progress)
+                rows = _export(settings, source, (exported, query), path, progress)
                 files.append((path, rows))
     if settings.json_output:
         print(json.dumps({"files": [_as_json(path, rows) for path, rows in files]}))
@@ -147,19 +143,19 @@ def _paths(settings: Exporting, wanted: Sequence[Exported]) -> list[Path]:
 
 def _export(
     settings: Exporting,
-    snapshot: Snapshot,
+    source: Snapshot,
     what: tuple[Exported, Select[Any]],
     path: Path,
     progress: Progress,
 ) -> int:
     exported, query = what
-    total = None if progress.disable else snapshot.count(query)
+    total = None if progress.disable else source.count(query)
     bar = progress.add_task(exported.name, total=total)
     rows = 0
     with whole_file(path, may_replace=settings.force) as growing:
         writer = _writer(settings.format, growing, exported)
         try:
-            for batch in snapshot.batches(query):
+            for batch in source.batches(query):
                 writer.write(batch)
                 rows += len(batch)
                 progress.update(bar, completed=rows)

@@ -15,9 +15,9 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    Connection,
     Date,
     Double,
-    Engine,
     Integer,
     LargeBinary,
     Numeric,
@@ -29,7 +29,6 @@ from sqlalchemy import (
     inspect,
     select,
     table,
-    text,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -37,8 +36,7 @@ from commands.errors import Failure
 from models.tables import live_projection, metadata
 from models.tables_types import Instant, Json, Number
 from models.views import view_queries
-from processor.database import json_text, telling
-from processor.postgres_engine import is_postgres
+from processor.database import json_text
 
 Format = Literal["parquet", "csv"]
 Kind = Literal["text", "integer", "number", "boolean", "instant", "day", "bytes"]
@@ -151,9 +149,10 @@ def _day_from(ms: int) -> date:
 
 
 class Snapshot:
-    """Reads all that it is asked for as of one moment, and disturbs nobody."""
+    """Reads what it is asked for, as of one moment if the connection does."""
 
-    def __init__(self, connection: Any, name: str) -> None:
+    def __init__(self, connection: Connection, name: str) -> None:
+        """`name`: what people call the database."""
         self._connection = connection
         self._name = name
 
@@ -175,16 +174,6 @@ class Snapshot:
         options = {"yield_per": ROWS_AT_A_TIME}
         with self._connection.execute(query, execution_options=options) as result:
             yield from result.partitions()
-
-
-@contextmanager
-def snapshot_of(engine: Engine, name: str) -> Iterator[Snapshot]:
-    """`name`: what people call the database. Errors: `DatabaseAwayError`."""
-    with telling(engine), engine.connect() as connection:
-        if is_postgres(engine):
-            connection.execution_options(isolation_level="REPEATABLE READ")
-            connection.execute(text("SELECT set_config('statement_timeout', '0', true)"))
-        yield Snapshot(connection, name)
 
 
 class Writer(Protocol):

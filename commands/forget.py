@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from commands.database import check_database, database
+from commands.database import known_database
 from commands.embedded import now_ms
 from commands.errors import Failure
 from commands.locks import sole
@@ -56,8 +56,7 @@ def command(settings: Forgetting) -> None:
             read_archive(settings.archive)  # told before anything is made beside it
             stack.enter_context(sole("archiver", settings.archive))
             archives = read_archive(settings.archive)
-        engine = stack.enter_context(database(settings))
-        check_database(settings, engine)
+        engine = stack.enter_context(known_database(settings))
         if settings.session is not None:
             ids = {i.strip() for i in settings.session.split(",") if i.strip()}
         else:

@@ -18,6 +18,7 @@ from processor.database import DatabaseAwayError, DatabaseDamagedError
 from processor.drop_projection import LiveProjectionError, ReadersInTheWayError
 from processor.group import InstanceTakenError
 from processor.memory import BadPartitionError
+from processor.postgres_engine import POSTGRES
 from processor.projections import NothingToRollBackError, PromotionRefusedError
 from processor.rebuild import LogStartGoneError, UndecodableInRebuildError
 from processor.snapshot import StateVersionError
@@ -39,7 +40,6 @@ _COMPLETE: Final = (
     BadPartitionError,
     BeyondLogError,
     CertificateError,
-    DatabaseDamagedError,
     InstanceTakenError,
     KeyFault,
     ListenError,
@@ -62,7 +62,8 @@ _COMPLETE: Final = (
     StateVersionError,
     UndecodableInRebuildError,
 )
-KNOWN: Final = (*_COMPLETE, DatabaseAwayError, LogAwayError, LogFault, StaleOwnerError)
+_OF_DATABASE: Final = (DatabaseAwayError, DatabaseDamagedError)
+KNOWN: Final = (*_COMPLETE, *_OF_DATABASE, LogAwayError, LogFault, StaleOwnerError)
 
 
 def known_failure(error: BaseException) -> Failure | None:
@@ -73,13 +74,8 @@ def known_failure(error: BaseException) -> Failure | None:
     if isinstance(error, LogAwayError):
         what, next_step = fault_of_text(error.reason)
         return Failure(f"log {error.log}: {what}", next_step)
-    if isinstance(error, DatabaseAwayError) and error.database.startswith("postgresql"):
-        return Failure(
-            f"database {error.database}: {error.reason}", next_step_on_server(error.reason)
-        )
-    if isinstance(error, DatabaseAwayError):
-        what, next_step = fault_of_text(error.reason)
-        return Failure(f"database {error.database.removeprefix('sqlite:///')}: {what}", next_step)
+    if isinstance(error, _OF_DATABASE):
+        return _of_database(error)
     if isinstance(error, StaleOwnerError):
         return Failure(
             f"another process goes on with partition {error.partition} of this projection",
@@ -88,6 +84,15 @@ def known_failure(error: BaseException) -> Failure | None:
     if isinstance(error, _COMPLETE):
         return _split(str(error))
     return None
+
+
+def _of_database(error: DatabaseAwayError | DatabaseDamagedError) -> Failure:
+    if not error.database.startswith(POSTGRES):
+        what, next_step = fault_of_text(error.reason)
+        return Failure(f"database {error.database}: {what}", next_step)
+    if isinstance(error, DatabaseDamagedError):
+        return _split(str(error))
+    return Failure(f"database {error.database}: {error.reason}", next_step_on_server(error.reason))
 
 
 def _split(line: str) -> Failure:

@@ -4,15 +4,13 @@ Not on the record's way. `run`, `collect` and `process` do the same over embedde
 start; this is for doing it apart from them. Imports the composition root.
 """
 
-from contextlib import ExitStack
-
 from commands.database import database, upgrade_database
 from commands.embedded import now_ms
 from commands.kafka_topics import migrate_topics
 from commands.logs import configure
 from commands.options import takes
 from commands.settings import Migrating
-from commands.storage import make_directory_of, touching
+from commands.storage import make_directory_of
 from ingest.log_file import prepare_log
 from migrations import current, head
 from models.tables_log import LOG_SCHEMA_VERSION
@@ -47,11 +45,9 @@ def _migrate_log(settings: Migrating) -> None:
 
 def _migrate_database(settings: Migrating) -> None:
     name = settings.database_name
-    with ExitStack() as stack:
-        if settings.is_database_embedded:
-            make_directory_of(settings.database_path)
-            stack.enter_context(touching("database", settings.database_path))
-        engine = stack.enter_context(database(settings))
+    if settings.is_database_embedded:
+        make_directory_of(settings.database_path)
+    with database(settings) as engine:
         before = current(engine)
         if upgrade_database(settings, engine):
             print(f"database {name}: from {before or 'nothing'} to {head()}")

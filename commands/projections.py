@@ -11,7 +11,7 @@ import click
 from pydantic import Field
 
 from commands.common import ENV_PREFIX
-from commands.database import check_database, database
+from commands.database import known_database
 from commands.logs import configure
 from commands.options import takes
 from commands.settings import POSITIONAL, Stored
@@ -52,8 +52,7 @@ def command() -> None:
 def list_(settings: ListingProjections) -> None:
     """Lists all projections: rules, how far they have read, how many sessions, how large."""
     configure(settings.log_level, settings.log_format)
-    with database(settings, read_only=True) as engine:
-        check_database(settings, engine)
+    with known_database(settings, read_only=True) as engine:
         found = describe(engine)
     if settings.json_output:
         print(json.dumps([_as_json(one) for one in found]))
@@ -79,8 +78,7 @@ def drop_(settings: DroppingProjection) -> None:
     Killed, it is started again.
     """
     configure(settings.log_level, settings.log_format)
-    with database(settings) as engine:
-        check_database(settings, engine)
+    with known_database(settings) as engine:
         drop(engine, settings.projection)
     stdout().print(f"Projection {settings.projection} is gone.", highlight=False)
 

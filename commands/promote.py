@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from commands.database import check_database, database
+from commands.database import known_database
 from commands.logs import configure
 from commands.options import takes
 from commands.settings import POSITIONAL, Stored
@@ -31,8 +31,7 @@ def command(settings: Promoting) -> None:
     that is far behind is refused. `bookended rollback` takes it back.
     """
     configure(settings.log_level, settings.log_format)
-    with database(settings) as engine:
-        check_database(settings, engine)
+    with known_database(settings) as engine:
         switched = promote(engine, settings.projection)
     stdout().print(
         f"Projection {switched.after} is live, {switched.behind:,} records behind what "

@@ -26,7 +26,7 @@ from rich.progress import (
 from rich.text import Text
 from sqlalchemy import Engine
 
-from commands.database import check_database, database
+from commands.database import known_database
 from commands.embedded import now_ms
 from commands.errors import Failure
 from commands.log_parts import open_reader
@@ -118,8 +118,7 @@ def command(settings: Rebuilding) -> None:
     """
     configure(settings.log_level, settings.log_format)
     plan = _plan(settings)
-    with database(settings) as engine:
-        check_database(settings, engine)
+    with known_database(settings) as engine:
         live = find_live_projection(engine)
         wanted = _wanted(settings, engine, live)
         candidate = _candidate(settings, engine, live, wanted)

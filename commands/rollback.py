@@ -3,7 +3,7 @@
 Beside the record's way. Part of the composition root. Imports `processor` and the database.
 """
 
-from commands.database import check_database, database
+from commands.database import known_database
 from commands.logs import configure
 from commands.options import takes
 from commands.settings import Stored
@@ -22,8 +22,7 @@ def command(settings: RollingBack) -> None:
     It has what it had then; processors let it catch up with what came since.
     """
     configure(settings.log_level, settings.log_format)
-    with database(settings) as engine:
-        check_database(settings, engine)
+    with known_database(settings) as engine:
         switched = rollback(engine)
     stdout().print(
         f"Projection {switched.after} is live again. It is {switched.behind:,} records behind; "

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -173,7 +173,7 @@ def telling(engine: Engine) -> Iterator[None]:
 
 def _meaning(engine: Engine, error: DBAPIError) -> Exception:
     """What a driver's error says about the database; the error itself if it is a defect of ours."""
-    name = engine.url.render_as_string()
+    name = _name(engine)
     reason = one_line(str(error.orig))
     if is_postgres(engine):
         code = getattr(error.orig, "sqlstate", None)
@@ -183,6 +183,14 @@ def _meaning(engine: Engine, error: DBAPIError) -> Exception:
         can_pass = can_pass or error.connection_invalidated
         return DatabaseAwayError(name, reason) if can_pass else error
     return _meaning_on_sqlite(name, reason, error)
+
+
+def _name(engine: Engine) -> str:
+    """What people call the database: its file, or its address without the password."""
+    path = engine.url.database or ""
+    if is_postgres(engine):
+        return engine.url.render_as_string()
+    return unquote(path.removeprefix("file:")) if "uri" in engine.url.query else path
 
 
 def _meaning_on_sqlite(name: str, reason: str, error: DBAPIError) -> Exception:

@@ -134,6 +134,42 @@ def test_a_file_that_is_no_database(cli: Cli, filled: Path, name: str) -> None:
     told(cli("run", "--listen", "127.0.0.1:0"), name, "damaged or no SQLite file", "backup")
 
 
+READS_ROWS = (
+    "dead-letters list",
+    "diff 2",
+    "explain abc",
+    "export sessions --format csv",
+    "forget --visitor x",
+    "projections drop 2",
+    "projections list",
+    "promote 2",
+    "rollback",
+    "verify",
+)
+
+
+@pytest.mark.parametrize("command", READS_ROWS)
+def test_a_database_that_is_not_there(cli: Cli, data: Path, command: str) -> None:
+    """A mistyped directory is told, and nothing is made in it."""
+    data.mkdir()
+    done = cli(*command.split())
+    told(done, "database bookended-data/analytics.db: there is no such file", "--data")
+    assert list(data.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", READS_ROWS)
+def test_a_database_that_is_damaged(cli: Cli, filled: Path, command: str) -> None:
+    (filled / "analytics.db").write_text("nothing that SQLite could read" * 100)
+    done = cli(*command.split())
+    told(done, "database bookended-data/analytics.db: it is damaged or no SQLite file", "backup")
+
+
+def test_a_database_that_stays_locked(cli: Cli, filled: Path) -> None:
+    with locked(filled / "analytics.db"):
+        done = cli("promote", "2")
+    told(done, "database bookended-data/analytics.db: another program", "Stop that program")
+
+
 @pytest.mark.parametrize("command", ["run", "process"])
 def test_two_files_that_do_not_belong_together(cli: Cli, filled: Path, command: str) -> None:
     change(
