@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from commands.database import known_database
 from commands.embedded import now_ms
-from commands.errors import Failure
+from commands.errors import Failure, SettingsError
 from commands.locks import sole
 from commands.logs import configure
 from commands.options import takes
@@ -49,7 +49,7 @@ def command(settings: Forgetting) -> None:
     """
     configure(settings.log_level, settings.log_format)
     if (settings.visitor is None) == (settings.session is None):
-        raise Failure("whom to forget is not said", "Give either --visitor ID or --session ID.")
+        raise SettingsError(("say whom to forget: either --visitor ID or --session ID",))
     with ExitStack() as stack:
         archives: list[PartitionArchive] = []
         if settings.archive is not None:

@@ -3,7 +3,7 @@
 Not on the record's way. Imports the composition root.
 """
 
-from commands.errors import Failure
+from commands.errors import SettingsError
 from commands.kafka_group import remove_member
 from commands.logs import configure
 from commands.options import takes
@@ -21,14 +21,10 @@ def command(settings: Leaving) -> None:
     configure(settings.log_level, settings.log_format)
     kafka = settings.kafka
     if kafka is None:
-        raise Failure(
-            f"log {settings.log_path} is a file, and its one processor is in no group",
-            "Give the log in Kafka with --log.",
-        )
+        what = f"log {settings.log_path} is a file, and its one processor is in no group"
+        raise SettingsError((f"{what}; give the log in Kafka with --log",))
     if settings.instance_id is None:
-        raise Failure(
-            "nobody was named", "Give the --instance-id of the processor that is gone for good."
-        )
+        raise SettingsError(("say who is gone for good: the processor's --instance-id",))
     is_removed = remove_member(kafka, settings.group, settings.instance_id)
     done = "left" if is_removed else "is not in"
     print(f"instance {settings.instance_id} {done} group {settings.group}")

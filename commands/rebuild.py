@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -28,19 +27,20 @@ from sqlalchemy import Engine
 
 from commands.database import known_database
 from commands.embedded import now_ms
-from commands.errors import Failure
+from commands.errors import Failure, SettingsError
 from commands.log_parts import open_reader
 from commands.logs import configure
 from commands.options import Origin, current_flags, origin, settings_of, takes
 from commands.rebuild_workers import Job, Moved, work
 from commands.settings import Ruling, Stored
 from commands.tables import program, stderr, stdout
+from commands.values import Instant, epoch_ms
+from models.limits import TICK_DELAY_MS
 from models.policy import Policy
 from models.records import AcceptedGap
 from processor.archive import ArchiveOfOtherLogError, PartitionArchive, read_archive
 from processor.database import reading
 from processor.log_gaps import (
-    TICK_DELAY_MS,
     Range,
     UnacceptedGapError,
     accepted_gaps,
@@ -82,12 +82,13 @@ class Rebuilding(Stored, Ruling):
     sessions: str | None = Field(
         None, description="Rebuild only these session ids, with commas between; for diff alone."
     )
-    rebuild_from: datetime | None = Field(
+    rebuild_from: Instant | None = Field(
         None,
-        description="Only sessions that the live projection has from this instant on.",
+        description="Only sessions that the live projection has from this instant on: a day or an "
+        "instant, in UTC unless it names a zone.",
         validation_alias="BOOKENDED_FROM",
     )
-    rebuild_to: datetime | None = Field(
+    rebuild_to: Instant | None = Field(
         None,
         description="Only sessions that the live projection has before this instant.",
         validation_alias="BOOKENDED_TO",
@@ -144,7 +145,7 @@ def _plan(settings: Rebuilding) -> Plan:
     archives = read_archive(settings.archive) if settings.archive is not None else []
     if settings.archive_only:
         if not archives:
-            raise Failure("--archive-only needs an archive", "Give it with --archive DIR.")
+            raise SettingsError(("--archive-only: needs an archive; give it by --archive DIR",))
         return Plan(
             (f"archive {settings.archive}", archives[0].log_id),
             archives[0].topic,
@@ -229,7 +230,7 @@ def _wanted(settings: Rebuilding, engine: Engine, live: int) -> dict[int, Wanted
     since, until = settings.rebuild_from, settings.rebuild_to
     if not ids and since is None and until is None:
         return None
-    found = find_sessions(engine, live, ids, _ms(since), _ms(until))
+    found = find_sessions(engine, live, ids, epoch_ms(since), epoch_ms(until))
     if not found:
         raise Failure(
             "the live projection has no such sessions",
@@ -240,10 +241,6 @@ def _wanted(settings: Rebuilding, engine: Engine, live: int) -> dict[int, Wanted
 
 def _count(wanted: dict[int, Wanted]) -> int:
     return sum(len(part.ids) for part in wanted.values())
-
-
-def _ms(instant: datetime | None) -> int | None:
-    return None if instant is None else round(instant.timestamp() * 1000)
 
 
 def _parts(

@@ -17,16 +17,17 @@ from pydantic import Field
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from commands.common import ENV_PREFIX
-from commands.errors import Failure
+from commands.errors import SettingsError
 from commands.logs import configure
 from commands.options import takes
 from commands.settings import Ruling
 from commands.tables import clock, facts, stderr, stdout, table
 from models.policy import DEFAULT_POLICY, Policy
+from models.rows import SUMMED
 from processor.archive import PartitionArchive, read_archive, read_partition
 from processor.archive_reader import read_archived
 from processor.step import PlacedRecord
-from processor.whatif import SUMMED, compare_policies
+from processor.whatif import compare_policies
 
 INACTIVE_AND_WINDOW_MS: Final = 24 * 3_600_000
 """So long after an archive's last record everything in it is closed."""
@@ -63,8 +64,8 @@ def command(settings: Wondering) -> None:
     """
     configure(settings.log_level, settings.log_format)
     if settings.policy == DEFAULT_POLICY:
-        raise Failure(
-            "these are the documented rules", "Give another one, such as --unclosed-break ad."
+        raise SettingsError(
+            ("these are the documented rules; give another one, such as --unclosed-break ad",)
         )
     sums = _work(settings, read_archive(settings.archive))
     if settings.json_output:

@@ -26,6 +26,7 @@ INACTIVE_MS: Final = 600_000
 IDLE_MS: Final = 1_800_000
 EXPIRED_MS: Final = 86_400_000
 EVENTS_MAX: Final = 200_000
+TICK_DELAY_MS: Final = 60_000  # a tick lies so far behind: more than clocks can differ
 STALL_MIN_MS: Final = 2_000
 STALL_MIN_EVENTS: Final = 3
 PING_GAP_MS: Final = 25_000

@@ -82,6 +82,15 @@ class SessionFigures(NamedTuple):
     external_error_ids: tuple[str, ...]
 
 
+SUMMED: Final = tuple(
+    name
+    for name in SessionFigures._fields
+    if (name.endswith("_ms") and name not in ("initial_startup_ms", "time_to_start_ms"))
+    or name.endswith("_count")
+)
+"""The figures that add up."""
+
+
 class StartRow(NamedTuple):
     """What the client said in `sessionStart` (table `session_starts`), written once."""
 

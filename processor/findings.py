@@ -38,6 +38,9 @@ FINDING_CODES: Final = (
     "missing_param",
 )
 
+AFTER_CLOSE: Final = "event_after_close"
+"""The one finding that a session may still get when it is closed for good."""
+
 LOG_GAP: Final = "log_gap"
 """No fault of the client, and no event brings it: the log lost records (docs/rules.md)."""
 

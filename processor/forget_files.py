@@ -140,7 +140,8 @@ def forget_in_log(path: Path, ids: Collection[str], secret: bytes) -> int:
     """The same in the embedded log's file; says how many records changed. What was there is
     overwritten on the disk.
 
-    Errors: `sqlite3.Error`.
+    Errors: `sqlite3.Error`, also when another program reads the file for so long that it cannot be:
+    then it is to be done again.
     """
     with closing(sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)) as log:
         log.execute("PRAGMA secure_delete = ON")
@@ -148,8 +149,15 @@ def forget_in_log(path: Path, ids: Collection[str], secret: bytes) -> int:
         wanted = sorted(ids)
         for at in range(0, len(wanted), _ROWS_MAX):
             changed += _forget_rows(log, wanted[at : at + _ROWS_MAX], secret)
-        log.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _clear_wal(log)
         return changed
+
+
+def _clear_wal(log: sqlite3.Connection) -> None:
+    """What was there is in the write-ahead log as well, and in the file until that is copied."""
+    is_in_the_way, *_ = log.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if is_in_the_way:
+        raise sqlite3.OperationalError("database is locked by a reader")
 
 
 def _forget_rows(log: sqlite3.Connection, ids: list[str], secret: bytes) -> int:

@@ -7,16 +7,14 @@ I/O but the reading of rows. Imports `models` and `archive`.
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from models.limits import TICK_DELAY_MS
 from models.records import AcceptedGap
 from models.tables import log_gap_rows
 from processor.archive import PartitionArchive
-
-TICK_DELAY_MS: Final = 60_000
-"""A tick on the way lies so far behind the last arrival, as the live loop's does."""
 
 
 class Range(NamedTuple):

@@ -1,11 +1,12 @@
 """When a checkpoint is due: how the live loop paces itself.
 
-Beside the record's way: `runner` asks. Imports `memory` only.
+Beside the record's way: `runner` asks. Imports `models` and `memory` only.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from models.limits import TICK_DELAY_MS
 from processor.memory import PartitionMemory
 
 
@@ -28,7 +29,7 @@ class RunnerSettings:
     settled_after_s: float = 2.0  # a heartbeat, by which a change is told, and what follows it
     poll_records_max: int = 500  # a slice of about 3 ms: requests in this process wait no longer
     poll_timeout_s: float = 0.1
-    tick_delay_ms: int = 60_000  # more than the clocks of log and processor can differ
+    tick_delay_ms: int = TICK_DELAY_MS
     tick_sessions_max: int = 5_000
     dead_letter_bytes_max: int = 64 * 1024 * 1024
     accepts_bad_records: bool = False

@@ -47,8 +47,8 @@ from models.tables import (
 )
 from models.tables_types import Instant, Json, Number
 from processor.database import json_text
+from processor.findings import AFTER_CLOSE
 from processor.sql_rows import (
-    AFTER_CLOSE_CODE,
     BIGINT_MAX,
     ENDLESS,
     AfterCloseWrite,
@@ -308,7 +308,7 @@ def _child_rows(
             rows[name][session_id, number] = (session_id, *row)
     findings = rows["findings"]
     for (session_id, count, first_ts, detail, _), _ in after_closes:
-        key = (session_id, AFTER_CLOSE_CODE)
+        key = (session_id, AFTER_CLOSE)
         findings[key] = (*key, count, first_ts, detail)
     return rows
 

@@ -46,10 +46,11 @@ from processor.claim import (
 )
 from processor.database import reading, writing
 from processor.dead_letters import settled
+from processor.findings import AFTER_CLOSE
 from processor.forget import forgotten
 from processor.postgres_claim import lock_live_projection, lock_progress
 from processor.postgres_engine import is_postgres
-from processor.sql_rows import AFTER_CLOSE_CODE, PartitionBatch
+from processor.sql_rows import PartitionBatch
 
 IDS_MAX: Final = 500
 """Ids in one look-up; SQLite takes 32,766 values a statement."""
@@ -169,7 +170,7 @@ class Projection:
         after_close = and_(
             finding_rows.c.projection == sessions_closed.c.projection,
             finding_rows.c.session_id == sessions_closed.c.session_id,
-            finding_rows.c.code == AFTER_CLOSE_CODE,
+            finding_rows.c.code == AFTER_CLOSE,
         )
         found = (
             select(

@@ -27,9 +27,9 @@ from sqlalchemy import (
     union_all,
 )
 
-from models.rows import SessionFigures
+from models.rows import SUMMED, SessionFigures
 from models.tables import session_starts, sessions_closed, sessions_live
-from processor.database import reading
+from processor.database import snapshot
 from processor.projections import Place, places
 
 MOVERS_MAX: Final = 20
@@ -37,13 +37,6 @@ GROUPS_MAX: Final = 10_000
 OTHERS: Final = "(others)"
 BUCKETS_S: Final = (1, 10, 60, 600)
 """Upper ends of the distribution's classes, seconds of content or ad time moved."""
-
-SUMMED: Final = tuple(
-    name
-    for name in SessionFigures._fields
-    if name.endswith("_ms") and name not in ("initial_startup_ms", "time_to_start_ms")
-) + tuple(name for name in SessionFigures._fields if name.endswith("_count"))
-"""The figures whose totals are shown."""
 
 _PLACE: Final = ("session_id", "log_partition", "last_offset")
 _BY_TICK: Final = frozenset(("inactive", "expired"))
@@ -117,7 +110,7 @@ def changed_sessions(
 
 
 def _changed(engine: Engine, found: Difference, *, is_part: bool) -> Iterator[Mover]:
-    with reading(engine) as connection:
+    with snapshot(engine) as connection:
         ticks = {number: places(connection, number) for number in (found.live, found.candidate)}
         _totals(connection, found)
         query = _differing(found.live, found.candidate, is_part=is_part)

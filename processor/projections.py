@@ -52,7 +52,7 @@ class NothingToRollBackError(Exception):
 
     def __str__(self) -> str:
         return (
-            "no earlier projection is kept; `bookended projections` lists what there is, and "
+            "no earlier projection is kept; `bookended projections list` shows what there is, and "
             "`bookended promote` makes one of them live"
         )
 

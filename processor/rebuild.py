@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from models.limits import TICK_DELAY_MS
 from models.records import AcceptedGap
 from processor.archive import PartitionArchive
 from processor.archive_reader import read_by_session
 from processor.by_session import Stretch, stretch_of
-from processor.log_gaps import TICK_DELAY_MS
 from processor.memory import PartitionMemory
 from processor.projection import Projection
 from processor.source import Source

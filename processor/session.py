@@ -26,7 +26,7 @@ from models.rows import CloseReason, ExitStage
 from processor.effects import EFFECTS, end_ad, end_chapter, void_break
 from processor.elapsed import account, settle_run, start_run
 from processor.fields import LIVE_CONTENT_TYPES, length_and_limit, start_row
-from processor.findings import find
+from processor.findings import AFTER_CLOSE, find
 from processor.order import insert_in_order, is_duplicate, remember
 from processor.player_states import break_off, leave_state
 from processor.quality import take_quality
@@ -176,7 +176,7 @@ def count_after_close(state: SessionState, event: Event) -> None:
     """All that an event of a closed session does."""
     if state.closing is not None:
         state.closing.after_close_count += 1
-    find(state, "event_after_close", event.ts, f"{event.type} came after the session closed")
+    find(state, AFTER_CLOSE, event.ts, f"{event.type} came after the session closed")
 
 
 def _comes_before_start(state: SessionState, event: Event) -> bool:

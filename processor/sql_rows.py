@@ -39,11 +39,11 @@ from models.tables import (
     sessions_live,
 )
 from processor.claim import Claim
+from processor.findings import AFTER_CLOSE
 from processor.source import Close
 from processor.step import AfterClose, DeadLetter
 
 Rows = list[dict[str, Any]]
-AFTER_CLOSE_CODE: Final = "event_after_close"
 BIGINT_MAX: Final = 2**63 - 1
 ENDLESS: Final = ("untracked_ms", "initial_startup_ms")
 """Figures that a client can drive beyond what SQL holds, with a clock that jumps to and fro."""
@@ -296,7 +296,7 @@ def _after_close_findings(projection: int, writes: Iterable[AfterCloseWrite]) ->
         {
             "projection": projection,
             "session_id": figures.session_id,
-            "code": AFTER_CLOSE_CODE,
+            "code": AFTER_CLOSE,
             "count": figures.events_after_close_count,
             "first_ts": figures.first_ts,
             "detail": figures.detail,

@@ -15,7 +15,7 @@ from models.bare import read_bare
 from models.limits import REORDER_WINDOW_MS
 from models.policy import Policy
 from models.records import LogRecord, Record
-from processor.findings import LOG_GAP, find
+from processor.findings import AFTER_CLOSE, LOG_GAP, find
 from processor.quiet import pass_quietly, write_back, written_back
 from processor.session import arrive, end_of_list, limit_at
 from processor.session import tick as tick_session
@@ -215,11 +215,11 @@ def closed_marker(
     state.closing = Closing("session_end", 0, 0, "before_start")
     state.closing.after_close_count = events_after_close_count
     if events_after_close_count:
-        state.findings = {"event_after_close": (events_after_close_count, first_ts, detail)}
+        state.findings = {AFTER_CLOSE: (events_after_close_count, first_ts, detail)}
     return state
 
 
 def after_close(state: SessionState) -> AfterClose:
     """The after-close figures of a `closed_marker` that events were folded into."""
-    count, first_ts, detail = (state.findings or {}).get("event_after_close", (0, 0, ""))
+    count, first_ts, detail = (state.findings or {}).get(AFTER_CLOSE, (0, 0, ""))
     return AfterClose(state.session_id, count, first_ts, detail, state.last_offset)

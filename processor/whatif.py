@@ -6,27 +6,28 @@ held. Used by `bookended whatif`, over an archive.
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from models.limits import EXPIRED_MS
+from models.limits import EXPIRED_MS, TICK_DELAY_MS
 from models.policy import Policy
-from models.rows import SessionFigures
+from models.records import Record
+from models.rows import SUMMED
 from processor.due_times import DueTimes
+from processor.findings import AFTER_CLOSE
 from processor.state import SessionState
 from processor.step import PlacedRecord, due_at, fold_records, tick
 from processor.summarize import summarize
 
-SUMMED: Final = tuple(
-    name
-    for name in SessionFigures._fields
-    if (name.endswith("_ms") and name not in ("initial_startup_ms", "time_to_start_ms"))
-    or name.endswith("_count")
-)
-"""The figures that add up."""
-
-TICK_DELAY_MS: Final = 60_000
 CLOSED_KEPT_MS: Final = 2 * EXPIRED_MS
 """Arrival time for which a closed session is remembered: what still comes of it opens no other."""
+
+
+class _Closed(NamedTuple):
+    """A session that is counted already. `closed_at`: arrival time, ms; `is_found`: whether it has
+    the finding `event_after_close`."""
+
+    closed_at: int
+    is_found: bool
 
 
 class Totals:
@@ -38,13 +39,17 @@ class Totals:
         self._policy = policy
         self._states: dict[str, SessionState] = {}
         self._due = DueTimes(self._due_at)
-        self._closed: dict[str, int] = {}
+        self._closed: dict[str, _Closed] = {}
         self._closed_in_order: deque[str] = deque()
 
     def take(self, records: Sequence[PlacedRecord]) -> None:
-        """Folds records of one partition; those of closed sessions change no total."""
-        closed = self._closed
-        fresh = [placed for placed in records if placed.record.session_id not in closed]
+        """Folds records of one partition; those of closed sessions only count as after close."""
+        fresh = []
+        for placed in records:
+            if placed.record.session_id in self._closed:
+                self._count_after_close(placed.record)
+            else:
+                fresh.append(placed)
         if not fresh:
             return
         changed = fold_records(self._states, fresh, self._policy)
@@ -55,8 +60,9 @@ class Totals:
         ticked = tick(self._states, ids, now - TICK_DELAY_MS, self._policy)
         for session_id in changed | ticked:
             if self._states[session_id].is_closed():
-                self._add(self._states.pop(session_id))
-                self._closed[session_id] = now
+                state = self._states.pop(session_id)
+                self._add(state)
+                self._closed[session_id] = _Closed(now, AFTER_CLOSE in (state.findings or {}))
                 self._closed_in_order.append(session_id)
         for session_id in set(ids) - ticked:
             if session_id in self._states:
@@ -81,9 +87,15 @@ class Totals:
         for name in SUMMED:
             self.sums[name] += getattr(figures, name)
 
+    def _count_after_close(self, record: Record) -> None:
+        closed = self._closed[record.session_id]
+        self.sums["events_after_close_count"] += len(record.events)
+        self.sums["finding_count"] += not closed.is_found
+        self._closed[record.session_id] = closed._replace(is_found=True)
+
     def _forget_closed(self, before: int) -> None:
         order = self._closed_in_order
-        while order and self._closed[order[0]] < before:
+        while order and self._closed[order[0]].closed_at < before:
             del self._closed[order.popleft()]
 
 

@@ -1,6 +1,6 @@
 """Settings: flags win over variables, and all that is wrong is told at once, one line each."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from commands.options import (
     unknown_variables,
     value_text,
 )
+from commands.rebuild import Rebuilding
 from commands.settings import Checking, Collecting, Demonstrating, Running
 from commands.simulate import Simulating
 from commands.values import (
@@ -251,6 +252,24 @@ def test_a_password_file_that_cannot_be_used_is_told(
     (line,) = problems(Running, database_password_file=str(path), **flags)
     expected = problem.replace("PATH", str(path))
     assert line == f"--database-password-file {path}: {expected}"
+
+
+def test_no_part_of_a_password_is_shown() -> None:
+    """An @ in it ends it for the URL: what follows would be taken for the host."""
+    (line,) = problems(Running, database=POSTGRES.replace("@db", ":ope@sesame@db"))
+    assert line == (
+        "--database postgresql+psycopg://bookended:********@db/bookended: has an @ in its "
+        "password; write %40 for it, or give --database-password-file"
+    )
+
+    (line,) = problems(Simulating, url="http://me:open@localhost")
+    assert line.startswith("--url http://me:********@localhost: is not the URL of a collector")
+
+
+def test_a_day_begins_at_midnight_in_utc() -> None:
+    settings = load(Rebuilding, {"rebuild_from": "2026-03-01", "rebuild_to": "2026-03-02T00:00"})
+    begin = datetime(2026, 3, 1, tzinfo=UTC)
+    assert (settings.rebuild_from, settings.rebuild_to) == (begin, begin + timedelta(days=1))
 
 
 def test_origin_of_a_value(monkeypatch: pytest.MonkeyPatch) -> None:

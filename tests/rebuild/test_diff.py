@@ -1,10 +1,17 @@
 """`compare`: what differs between two projections, and what is only further in one of them."""
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
+from sqlalchemy import text
 
 from models.policy import Policy
+from processor import projection_diff
 from processor.projection_diff import compare
 from processor.projections import create_candidate
+from tests.processor_shell.postgres_world import PostgresWorld
 from tests.processor_shell.world import World, event
 from tests.rebuild.rows import candidate_of, rebuild
 
@@ -97,3 +104,31 @@ def test_a_part_is_compared_with_its_own_sessions_alone(filled: World) -> None:
     rebuild(filled, part, wanted=frozenset(f"{n:064x}" for n in (0, 1)))
     found = compare(filled.engine, 1, part, is_part=True)
     assert (found.only_live, found.compared, found.changed) == (0, 2, 1)
+
+
+@pytest.fixture
+def on_postgres(tmp_path: Path, postgres_url: str) -> Iterator[PostgresWorld]:
+    made = PostgresWorld(tmp_path, url=postgres_url)
+    yield made
+    made.close()
+
+
+def test_all_of_it_is_of_one_moment(
+    on_postgres: PostgresWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a processor writes between two of its statements is no difference."""
+    watch(on_postgres, 1, closing=True)
+    on_postgres.now_ms = event("ping", 3_600).received_at
+    on_postgres.process()
+    candidate = candidate_of(on_postgres)
+    rebuild(on_postgres, candidate)
+    totals = projection_diff._totals
+
+    def and_then_one_writes(*given: Any) -> None:
+        totals(*given)
+        with on_postgres.engine.begin() as connection:
+            connection.execute(text("DELETE FROM sessions_closed WHERE projection = 1"))
+
+    monkeypatch.setattr(projection_diff, "_totals", and_then_one_writes)
+    found = compare(on_postgres.engine, 1, candidate, is_part=False)
+    assert (found.is_none, found.compared) == (True, 1)

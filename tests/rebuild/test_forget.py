@@ -1,9 +1,12 @@
 """Forgetting: nothing that names a viewer stays in rows, archive or log; every figure does."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from processor import forget_files
 from processor.archive import read_archive
 from processor.archive_check import check_archive
 from processor.forget import forget_sessions, sessions_of_visitor
@@ -117,6 +120,22 @@ def test_the_embedded_log_names_nobody(filled: World) -> None:
     candidate = candidate_of(filled)
     rebuild(filled, candidate)
     assert figures(rows_of(filled.engine, candidate)) == figures(before)
+
+
+def test_a_log_that_is_being_read_keeps_nothing_unsaid(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that stays keeps the old bytes in the log's WAL: nobody is told they are gone."""
+    monkeypatch.setattr(forget_files, "_BUSY_TIMEOUT_S", 0.1)
+    with closing(sqlite3.connect(filled.log_path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM log_records").fetchone()
+        with pytest.raises(sqlite3.OperationalError, match="is locked"):
+            forget_in_log(filled.log_path, {f"{1:064x}"}, SECRET)
+        reader.execute("COMMIT")
+    assert forget_in_log(filled.log_path, {f"{1:064x}"}, SECRET) == 0
+    beside = filled.log_path.with_name(f"{filled.log_path.name}-wal")
+    assert b"ada-77" not in filled.log_path.read_bytes() + beside.read_bytes()
 
 
 @pytest.mark.parametrize("dies_at", range(1, 8))
