@@ -81,8 +81,12 @@ class Part:
 
     def wait(self) -> None:
         """Returns when it has ended well. Errors: `Failure`."""
-        if self.process.wait(_READY_WITHIN_S) != 0:
-            raise self.failure(f"ended with exit code {self.process.returncode}")
+        try:
+            code = self.process.wait(_READY_WITHIN_S)
+        except subprocess.TimeoutExpired as error:
+            raise self.failure(f"did not end within {_READY_WITHIN_S:.0f} s") from error
+        if code != 0:
+            raise self.failure(f"ended with exit code {code}")
 
     def failure(self, what: str) -> Failure:
         said = self.log.read_text(encoding="utf-8").splitlines()

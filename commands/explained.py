@@ -91,8 +91,9 @@ def _finding(rows: SessionRows, row: Row) -> Finding:
         row["first_ts"],
         rows.session["started_at"],
     )
+    advice = ADVICE.get(code, f"See {RULES}.")  # of a newer release's code
     from_start = None if started_at is None else first_ts - started_at
-    return Finding(code, count, first_ts, from_start, row["detail"], ADVICE[code])
+    return Finding(code, count, first_ts, from_start, row["detail"], advice)
 
 
 def facts(told: Explanation) -> dict[str, str]:

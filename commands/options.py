@@ -27,7 +27,7 @@ Settings = TypeVar("Settings", bound=Common)
 _OF_KUBERNETES: Final = re.compile(
     r"(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP)(_.*)?)?)"
 )
-_PASSWORD: Final = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
+_PASSWORD: Final = re.compile(r"(://[^:/@\s]*:)\S*@")
 _PASSWORD_PARAMETER: Final = re.compile(r"([?&][\w.-]*password=)[^&\s]*")
 HIDDEN: Final = "********"
 

@@ -166,6 +166,10 @@ def _is_postgres_url(text: str) -> str:
         url = _parts(text)
     except ValueError as error:
         raise ValueError(f"is not {_POSTGRES}USER:PASSWORD@HOST:PORT/DATABASE") from error
+    if "@" in (url.host or ""):  # else a part of the password would be taken for one of the host
+        raise ValueError(
+            "has an @ in its password; write %40 for it, or give --database-password-file"
+        )
     secret = next((name for name in url.query if "password" in name), None)
     if secret is not None:
         raise ValueError(
@@ -225,7 +229,8 @@ def _is_prefix(text: str) -> str:
 
 def _is_collector_url(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+    is_known = parts.scheme in ("http", "https") and parts.hostname
+    if not is_known or parts.query or "@" in parts.netloc:
         raise ValueError("is not the URL of a collector; give for example http://127.0.0.1:8080")
     return text
 

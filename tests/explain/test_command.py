@@ -160,6 +160,14 @@ def test_totals_that_are_not_the_sums_are_told(make_world: MakeWorld, explain: E
     assert "bookended verify" not in shown
 
 
+def test_a_finding_of_a_newer_release_is_told_too(make_world: MakeWorld, explain: Explain) -> None:
+    world = make_world(NAME)
+    run(world, "UPDATE finding_rows SET code = 'of_tomorrow' WHERE code = 'playhead_moved_in_ad'")
+    shown = explain(world, id_of(NAME))
+    assert "  of_tomorrow, " in shown
+    assert "    → See docs/rules.md.\n" in shown
+
+
 def run(world: World, statement: str) -> None:
     with world.engine.begin() as connection:
         connection.execute(text(statement))
