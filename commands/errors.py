@@ -8,6 +8,8 @@ from typing import Final
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
+CHECK_BROKERS: Final = "Check that the brokers run and can be reached."
+"""What to do about a Kafka that does not answer."""
 
 
 class Failure(Exception):

@@ -3,6 +3,8 @@
 Beside the record's way. Imports the composition root.
 """
 
+import asyncio
+
 import structlog
 
 from commands.database import must_exist
@@ -35,5 +37,5 @@ def command(settings: Exploring) -> None:
         console = stdout()
         if console.is_terminal:
             console.print(facts({"explorer": url, "stop": "Ctrl-C"}))
-        server.run()
+        asyncio.run(server.serve())
     logger.info("stopped")

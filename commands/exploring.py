@@ -1,7 +1,7 @@
 """The session explorer over its database, and its server when it runs by itself.
 
 Part of the composition root: `run` and `explore` serve what this makes. Imports `explore`, the
-database, the log of single sessions, advice and the socket of `ingest`.
+database, the log of single sessions, advice and the server of `ingest`.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from commands.values import Address, read_password
 from explore.app import App, explorer_app
 from explore.log import SessionLog
 from explore.pages import Explorer
-from ingest.server import bound_socket
+from ingest.protocol import ConnectionBounds, protocol_class
+from ingest.server import LOOK_INTERVAL_S, BoundedServer, bound_socket
 
 PATH: Final = "/explore"
-_CONNECTIONS_MAX: Final = 200
-_IDLE_S: Final = 30
+_BOUNDS: Final = ConnectionBounds(connections_max=200, request_s=30.0, idle_s=30)
 _NO_RIGHT: Final = "42501"
 _DRAIN_S_MAX: Final = 5
 
@@ -59,11 +59,12 @@ def explorer(settings: Exploring | Running) -> Iterator[App]:
 class ExplorerServer:
     """Serves the explorer alone, until SIGTERM or SIGINT."""
 
-    def __init__(self, app: App, address: Address) -> None:
+    def __init__(self, app: App, address: Address, bounds: ConnectionBounds = _BOUNDS) -> None:
         self._socket = bound_socket(address.host, address.port)
-        self._server = _Uvicorn(
+        self._server = BoundedServer(
             uvicorn.Config(
                 cast(Any, app),
+                http=cast(Any, protocol_class(bounds, refused=lambda _: None)),
                 lifespan="off",
                 interface="asgi3",
                 ws="none",
@@ -72,8 +73,7 @@ class ExplorerServer:
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                limit_concurrency=_CONNECTIONS_MAX,
-                timeout_keep_alive=_IDLE_S,
+                timeout_keep_alive=bounds.idle_s,
                 timeout_graceful_shutdown=_DRAIN_S_MAX,
             )
         )
@@ -83,22 +83,18 @@ class ExplorerServer:
         """Where it listens; port 0 has become a free one."""
         return Address(*self._socket.getsockname()[:2])
 
-    def run(self) -> None:
-        asyncio.run(self._serve())
-
-    async def _serve(self) -> None:
+    async def serve(self) -> None:
+        """In the main thread: the signals are its own to take."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._server.exit_soon)
-        await self._server.serve([self._socket])
+        looking = loop.create_task(self._look())
+        try:
+            await self._server.serve([self._socket])
+        finally:
+            looking.cancel()
 
-
-class _Uvicorn(uvicorn.Server):
-    """uvicorn's server without its signal handlers: those end the process, not the command."""
-
-    def exit_soon(self) -> None:
-        self.should_exit = True
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    async def _look(self) -> None:
+        while True:
+            self._server.end_slow_connections()
+            await asyncio.sleep(LOOK_INTERVAL_S)

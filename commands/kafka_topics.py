@@ -12,7 +12,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from commands.errors import Failure
+from commands.errors import CHECK_BROKERS, Failure
 from commands.topics import IN_SYNC_MIN, REPLICAS_FOR_IN_SYNC, Topic
 from models.kafka_clients import kafka_python_settings
 from models.kafka_log import CLOSES_KEPT_MS, MESSAGE_BYTES_MAX, KafkaLog
@@ -99,6 +99,8 @@ def _look_at(client: KafkaAdminClient, names: Collection[str]) -> dict[str, Topi
 
 @contextmanager
 def admin(log: KafkaLog) -> Iterator[Any]:
+    """A client for what an administrator asks, closed at the end of the block. Errors: `Failure`
+    for whatever the brokers do not do."""
     try:
         client = KafkaAdminClient(
             **kafka_python_settings(log, "bookended"),
@@ -109,6 +111,4 @@ def admin(log: KafkaLog) -> Iterator[Any]:
             yield client
     except KafkaError as error:
         text = " ".join(str(error).split())[:200]
-        raise Failure(
-            f"log {log}: {text}", "Check that the brokers run and can be reached."
-        ) from error
+        raise Failure(f"log {log}: {text}", CHECK_BROKERS) from error

@@ -6,12 +6,13 @@ packages' errors.
 
 from typing import Final
 
-from commands.errors import Failure
+from commands.errors import CHECK_BROKERS, Failure
 from commands.storage import fault_of_text, next_step_on_server
 from ingest.log_file import LogFault, LogUnusable
 from ingest.server import CertificateError, ListenError
 from ingest.sids import KeyFault
 from migrations import NewerSchemaError, OlderSchemaError, ReaderRoleError
+from models.kafka_log import is_kafka_url
 from processor.archive import ArchiveDamagedError, ArchiveMissingError, ArchiveOfOtherLogError
 from processor.claim import ProjectionMissingError, RulesError, StaleOwnerError
 from processor.database import DatabaseAwayError, DatabaseDamagedError
@@ -72,6 +73,8 @@ def known_failure(error: BaseException) -> Failure | None:
         what, next_step = fault_of_text(error.reason)
         return Failure(f"log {error.path}: {what}", next_step)
     if isinstance(error, LogAwayError):
+        if is_kafka_url(error.log):
+            return Failure(str(error), CHECK_BROKERS)
         what, next_step = fault_of_text(error.reason)
         return Failure(f"log {error.log}: {what}", next_step)
     if isinstance(error, _OF_DATABASE):

@@ -14,7 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # these have 
     ResourceType,
 )
 
-from commands.errors import Failure
+from commands.errors import CHECK_BROKERS, Failure
 from commands.topics import Topic
 from models.kafka_clients import librdkafka_settings
 from models.kafka_log import KafkaLog
@@ -33,10 +33,8 @@ def look_at(log: KafkaLog, names: Collection[str]) -> dict[str, Topic]:
         client.poll(0)
         # What was complained of last says more than that time is up.
         told = [error.args[0], *complaints][-1]
-        raise Failure(
-            f"log {log}: {' '.join(told.str().split())[:200]}",
-            "Check that the brokers run and can be reached.",
-        ) from error
+        text = " ".join(told.str().split())[:200]
+        raise Failure(f"log {log}: {text}", CHECK_BROKERS) from error
 
 
 def _look_at(client: AdminClient, names: Collection[str]) -> dict[str, Topic]:

@@ -144,9 +144,6 @@ class Player:
         )
 
 
-BOOKENDS: Final = {"opening": "adBreakStart", "closing": "adBreakComplete"}
-
-
 def without(sent: list[Sent], *event_types: str) -> list[Sent]:
     """The same session with all events of these types missing."""
     return [item for item in sent if item.type not in event_types]

@@ -52,9 +52,10 @@ class KafkaPythonTopic:
 
     def position(self, partition: int) -> int:
         with _faults():
-            found: int = self._consumer.position(
-                self._place(partition), timeout_ms=_ASKED_WITHIN_MS
-            )
+            place = self._place(partition)
+            found: int | None = self._consumer.position(place, timeout_ms=_ASKED_WITHIN_MS)
+        if found is None:  # where it was is gone, and where to go on from was not told in time
+            raise BrokersAwayError("the brokers do not tell where the topic begins")
         return found
 
     def poll(self, timeout_s: float, records_max: int) -> Sequence[tuple[bytes, bytes | None]]:

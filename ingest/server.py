@@ -27,7 +27,8 @@ from ingest.collector import Collector
 from ingest.metrics import CONNECTIONS
 from ingest.protocol import BoundedProtocol, ConnectionBounds, protocol_class
 
-_LOOK_INTERVAL_S: Final = 0.5
+LOOK_INTERVAL_S: Final = 0.5
+"""How often connections are looked at that may be too slow."""
 _OTHER_FILES: Final = 200
 """Files that the process needs besides its connections: log, database, libraries."""
 _REASONS: Final = {
@@ -102,7 +103,7 @@ class CollectorServer:
         self._socket: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._drain_asked = threading.Event()
-        self._uvicorn: _Uvicorn | None = None
+        self._uvicorn: BoundedServer | None = None
         self.started = threading.Event()
         """Set once requests are answered; also when `run` has failed or ended."""
 
@@ -143,7 +144,7 @@ class CollectorServer:
         loop = asyncio.get_running_loop()
         await self._collector.start()
         assert self._socket is not None
-        server = self._uvicorn = _Uvicorn(self._uvicorn_config(), self._on_started)
+        server = self._uvicorn = BoundedServer(self._uvicorn_config(), self._on_started)
         self._collector.metrics.watch(CONNECTIONS, lambda: len(server.server_state.connections))
         if handle_signals:
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -208,10 +209,7 @@ class CollectorServer:
         assert self._uvicorn is not None
         told: str | None = None
         while True:
-            now = asyncio.get_running_loop().time()
-            for connection in list(self._uvicorn.server_state.connections):
-                if isinstance(connection, BoundedProtocol):
-                    connection.end_if_slow(now)
+            self._uvicorn.end_slow_connections()
             reason = self._collector.app.reason_not_ready()
             if reason != told:
                 told = reason
@@ -221,7 +219,7 @@ class CollectorServer:
                     _log.warning("collector_not_ready", reason=reason)
                 else:
                     _log.info("collector_ready")
-            await asyncio.sleep(_LOOK_INTERVAL_S)
+            await asyncio.sleep(LOOK_INTERVAL_S)
 
 
 def allowed_files(wanted: int) -> int:
@@ -236,10 +234,13 @@ def allowed_files(wanted: int) -> int:
     return wanted if soft == resource.RLIM_INFINITY else soft
 
 
-class _Uvicorn(uvicorn.Server):
-    """uvicorn's server without its signal handlers, telling when it listens."""
+class BoundedServer(uvicorn.Server):
+    """uvicorn's server without its signal handlers, which end the process and not the command. It
+    tells when it listens. Its connections are to be made by `protocol_class`."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_started: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(config)
         self._on_started = on_started
 
@@ -248,7 +249,15 @@ class _Uvicorn(uvicorn.Server):
         self._on_started()
 
     def exit_soon(self) -> None:
+        """Begins the end: `serve` returns when it is done."""
         self.should_exit = True
+
+    def end_slow_connections(self) -> None:
+        """To be called every `LOOK_INTERVAL_S`."""
+        now = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, BoundedProtocol):
+                connection.end_if_slow(now)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

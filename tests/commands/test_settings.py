@@ -315,4 +315,6 @@ def test_addresses() -> None:
     assert parse_address("[::1]:0") == Address("::1", 0)
     assert str(Address("::1", 80)) == "[::1]:80"
     assert Address("127.1.2.3", 1).is_loopback
+    assert Address("::1", 1).is_loopback
     assert not Address("0.0.0.0", 1).is_loopback  # noqa: S104 - only looked at
+    assert not Address("127.example.com", 1).is_loopback

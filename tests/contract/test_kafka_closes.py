@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from kafka import KafkaConsumer
 
 from commands.kafka_clients import closes_reader, closes_sink
 from commands.kafka_topics import migrate_topics
@@ -72,6 +73,22 @@ def test_a_topic_that_is_missing_is_told(log: KafkaLog) -> None:
         pytest.raises(ClosesAway, match=told),
     ):
         reader.read(1)
+
+
+def test_a_place_that_is_not_told_in_time_is_asked_for_again(
+    broker: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kafka-python says None then, and the collector must go on following closes."""
+    log = new_topic(broker.bootstrap)
+    migrate_topics(log, ONE, None)
+    with closing(closes_sink(log)) as sink, closing(closes_reader(log)) as reader:
+        sink.publish([Close("a" * 64, 1)])
+        with monkeypatch.context() as patched:
+            patched.setattr(KafkaConsumer, "position", lambda *_, **__: None)
+            with pytest.raises(ClosesAway, match="do not tell"):
+                reader.read(10)
+        assert list(reader.read(10)) == [Told("a" * 64, 1)]
+    collect_sockets()
 
 
 def test_a_broker_killed_and_started_again(log: KafkaLog, broker: LocalKafka) -> None:

@@ -1,16 +1,20 @@
 """`bookended explore`, and the same pages under `/explore` of `bookended run`."""
 
+import asyncio
 import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from commands.exploring import ExplorerServer
+from commands.values import Address
+from ingest.protocol import ConnectionBounds
 from tests.commands.http import Answer, request, start
 from tests.commands.processes import Cli, Server
 from tests.documents import read
@@ -58,6 +62,33 @@ def test_beside_the_collector_and_alone(
     assert answer.status == 200, answer.body
     assert b"sessionStart" in answer.body
     assert alone.stop(signal.SIGTERM) == 0
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def test_alone_it_waits_for_no_request_for_ever() -> None:
+    async def ask() -> tuple[bytes, bytes]:
+        server = ExplorerServer(_nothing, Address("127.0.0.1", 0), ConnectionBounds(silence_s=0.1))
+        serving = asyncio.create_task(server.serve())
+        slow, to_slow = await asyncio.open_connection(*server.address)
+        to_slow.write(b"GET / HTTP/1.1\r\nHost: a\r\n")  # and never the rest
+        refused = await asyncio.wait_for(slow.read(), 60)
+        quick, to_quick = await asyncio.open_connection(*server.address)
+        to_quick.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        answered = await asyncio.wait_for(quick.readline(), 60)
+        for writer in (to_slow, to_quick):
+            writer.close()
+            await writer.wait_closed()
+        signal.raise_signal(signal.SIGTERM)
+        await serving
+        return refused, answered
+
+    refused, answered = asyncio.run(ask())
+    assert refused.startswith(b"HTTP/1.1 408 ")
+    assert answered.startswith(b"HTTP/1.1 204 ")
 
 
 def test_a_user_who_may_read_the_views_alone(
