@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rebuild.test_commands import ROOT, run
+from tests.documents import ROOT
+from tests.rebuild.test_commands import run
 
 
 def test_the_document_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,12 @@
 """archive, rebuild, diff, promote, rollback and projections, as a user runs them."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.commands.processes import Cli
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +19,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bookended", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return Cli(folder)(*arguments, COLUMNS="100")
 
 
 def test_from_archive_to_promotion_and_back(folder: Path) -> None:
