@@ -22,7 +22,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 import migrations
 from commands.kafka_topics import migrate_topics
-from deploy.local import LocalKafka, LocalPostgres
+from deploy.local import LocalPostgres
 from models.kafka_log import Client, KafkaLog
 from models.placement import Placement, parse_partition_counts
 from models.policy import DEFAULT_POLICY
@@ -30,7 +30,13 @@ from processor.database import open_database
 from processor.projection import ensure_live_projection
 from tests.bench.figures import Effort, Figure, alternate, at_least, at_most, ratios
 from tests.bench.mix import whole_log
-from tests.bench.topic import DONE_WITHIN_S, TIMES_OF_THE_MIX, bare_kafka_python, fill
+from tests.bench.topic import (
+    DONE_WITHIN_S,
+    TIMES_OF_THE_MIX,
+    bare_kafka_python,
+    broker_for,
+    fill,
+)
 from tests.commands.processes import arguments, environment
 from tests.kafka.broker import admin, new_topic
 
@@ -64,7 +70,7 @@ def bench(effort: Effort) -> list[Figure]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         directory.chmod(0o755)  # as root PostgreSQL runs as another account, which must get in
         effort.tell("starting Kafka and PostgreSQL")
-        broker = stack.enter_context(LocalKafka(directory / "kafka"))
+        broker = stack.enter_context(broker_for(effort, directory))
         server = stack.enter_context(LocalPostgres(directory / "postgres"))
         log = new_topic(broker.bootstrap, PARTITIONS, **TIMES_OF_THE_MIX)
         migrate_topics(log, _PLACEMENT, None)

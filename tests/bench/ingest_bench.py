@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from commands.kafka_topics import migrate_topics
-from deploy.local import LocalKafka
 from ingest.sids import Sids
 from models.kafka_log import KafkaLog
 from models.placement import Placement, parse_partition_counts
@@ -22,6 +21,7 @@ from tests.bench.collector_bench import Turn, details, take_turn
 from tests.bench.contenders import EMPTY, KEY, now_ms, serve
 from tests.bench.figures import Effort, Figure, alternate, at_least, at_most, ratios
 from tests.bench.load import Order, drive
+from tests.bench.topic import broker_for
 from tests.bench.workers import cores, worker
 
 _SESSIONS: Final = 1_024
@@ -39,7 +39,7 @@ def bench(effort: Effort) -> list[Figure]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         effort.tell("starting Kafka")
-        broker = stack.enter_context(LocalKafka(directory / "kafka"))
+        broker = stack.enter_context(broker_for(effort, directory))
         log = KafkaLog((broker.bootstrap,))
         migrate_topics(log, Placement(parse_partition_counts("4")), None)
         places = {

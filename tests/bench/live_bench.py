@@ -25,6 +25,7 @@ from models.avro import encode
 from models.placement import Placement, parse_partition_counts
 from models.records import Event, EventType
 from tests.bench.figures import Effort, Figure, at_least, at_most
+from tests.bench.topic import broker_for
 from tests.bench.workers import Ask, questions, worker
 from tests.commands.processes import Cli, Server
 from tests.postgres import plain
@@ -152,7 +153,7 @@ def bench(effort: Effort) -> list[Figure]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         directory.chmod(0o755)  # as root PostgreSQL runs as another account, which must get in
         effort.tell("starting Kafka and PostgreSQL")
-        kafka = stack.enter_context(LocalKafka(directory / "kafka"))
+        kafka = stack.enter_context(broker_for(effort, directory))
         postgres = stack.enter_context(LocalPostgres(directory / "postgres"))
         return [
             figure

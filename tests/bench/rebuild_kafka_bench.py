@@ -13,7 +13,6 @@ from typing import Final
 
 import migrations
 from commands.interpreter import tune_interpreter
-from deploy.local import LocalKafka
 from models.kafka_log import KafkaLog
 from models.placement import Placement, parse_partition_counts
 from models.policy import DEFAULT_POLICY
@@ -24,7 +23,7 @@ from processor.projections import create_candidate
 from processor.rebuild import Part, RebuildBounds, Target, batches_of, rebuild_part
 from tests.bench.figures import Effort, Figure, alternate, at_least, ratios
 from tests.bench.mix import whole_log
-from tests.bench.topic import TIMES_OF_THE_MIX, bare_kafka_python, fill
+from tests.bench.topic import TIMES_OF_THE_MIX, bare_kafka_python, broker_for, fill
 from tests.kafka.broker import new_topic
 
 PARTITIONS: Final = 1
@@ -36,7 +35,7 @@ def bench(effort: Effort) -> list[Figure]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         effort.tell("starting Kafka")
-        broker = stack.enter_context(LocalKafka(directory / "kafka"))
+        broker = stack.enter_context(broker_for(effort, directory))
         log = new_topic(broker.bootstrap, PARTITIONS, **TIMES_OF_THE_MIX)
         effort.tell("filling the topic")
         stored = whole_log(Random(7), effort.size(800, 30), 2_700_000)

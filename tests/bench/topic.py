@@ -1,20 +1,35 @@
-"""A topic that is full of the usual mix, and the bare loop over it that others are set against."""
+"""A broker for a benchmark; a topic in it that is full of the usual mix, and the bare loop over it
+that others are set against."""
 
 import time
 from collections.abc import Iterable
 from contextlib import closing
+from pathlib import Path
 from typing import Final
 
 from confluent_kafka import Producer
 from kafka import KafkaConsumer, TopicPartition
 
+from deploy.local import LocalKafka
 from models.kafka_log import KafkaLog
 from models.placement import Placement
+from tests.bench.figures import Effort
 from tests.bench.mix import Stored
 
 # The mix has times of its own, older than Kafka keeps records unless it is told.
 TIMES_OF_THE_MIX: Final = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
 DONE_WITHIN_S: Final = 60.0
+
+
+class _BusyKafka(LocalKafka):
+    """Compiled as thoroughly as a broker of production, which is up for months."""
+
+    compiler_flags = ()
+
+
+def broker_for(effort: Effort, directory: Path) -> LocalKafka:
+    """A broker to measure, or only to try the benchmark with; not yet started."""
+    return (LocalKafka if effort.quick else _BusyKafka)(directory / "kafka")
 
 
 def fill(log: KafkaLog, placement: Placement, stored: Iterable[Stored]) -> int:
