@@ -5,6 +5,9 @@ makes them anew with every change of the schema. docs/sql.md describes each colu
 Imports nothing of the project outside this package; no I/O.
 """
 
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -46,12 +49,14 @@ ViewQuery = Select[Any] | CompoundSelect[Any]
 _PLACE: Final = ("log_partition", "first_offset", "last_offset", "session_id")
 
 
-def view_queries() -> dict[str, ViewQuery]:
+@cache
+def view_queries() -> Mapping[str, ViewQuery]:
     """The query behind each public view, by the view's name."""
     derived: dict[str, ViewQuery] = {"ads": _ads(), "spans": spans_query()}
     plain = {name: _child(table) for name, table in CHILD_TABLES.items() if name not in derived}
     gaps: dict[str, ViewQuery] = {"log_gaps": _child(log_gap_rows)}
-    return {"sessions": _sessions(), **derived, **plain, **gaps, **report_queries()}
+    made = {"sessions": _sessions(), **derived, **plain, **gaps, **report_queries()}
+    return MappingProxyType(made)
 
 
 def report_queries() -> dict[str, ViewQuery]:

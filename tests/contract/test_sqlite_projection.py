@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-import migrations
 from models.policy import Policy
 from models.tables_types import instant_text
 from processor.database import (
@@ -28,6 +27,7 @@ from tests.contract.projection_contract import (
     written,
 )
 from tests.contract.tables import everything
+from tests.sqlite import new_sqlite_file
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(path: Path) -> Iterator[Engine]:
+    new_sqlite_file(path)
     engine = open_database(f"sqlite:///{path}", busy_timeout_ms=0)
-    migrations.upgrade(engine)
     yield engine
     engine.dispose()
 

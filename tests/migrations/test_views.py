@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 import pytest
 from sqlalchemy import Engine, insert, inspect, literal_column, select, table, text
 
-import migrations
 from models.policy import Policy
 from models.tables import (
     ad_break_rows,
@@ -19,8 +18,8 @@ from models.tables import (
     span_rows,
 )
 from models.views import view_queries
-from processor.database import open_database
 from processor.projection import create_projection
+from tests.sqlite import new_sqlite
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs" / "sql.md"
 
@@ -97,8 +96,7 @@ OF_NO_SESSION: Final = (*REPORTS, "log_gaps")
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path}/analytics.db")
-    migrations.upgrade(engine)
+    engine = new_sqlite(tmp_path / "analytics.db")
     yield engine
     engine.dispose()
 

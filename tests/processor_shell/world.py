@@ -15,7 +15,6 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 from sqlalchemy.event import listen
 
-import migrations
 from ingest.log_file import prepare_log
 from models.avro import encode
 from models.policy import DEFAULT_POLICY, Policy
@@ -35,6 +34,7 @@ from processor.summarize import summarize
 from tests.contract.tables import Content, content, place
 from tests.reference.arrivals import Arrival, Step
 from tests.reference.plans import T0
+from tests.sqlite import new_sqlite_file
 
 IDLE_POLLS_MAX = 12
 """Polls without a record before a processor is stopped: some rounds, so that ticks come."""
@@ -143,9 +143,11 @@ class World:
         return self.open_engine(self.database_path)
 
     def open_engine(self, path: Path) -> Engine:
+        """`path`: a database with the newest schema, or none yet."""
+        if not path.exists():
+            new_sqlite_file(path)
         engine = open_database(f"sqlite:///{path}", busy_timeout_ms=0)
         listen(engine, "connect", _without_fsync)
-        migrations.upgrade(engine)
         return engine
 
     def append(self, *records: Record) -> None:
@@ -270,7 +272,7 @@ class World:
         for path in self.folder.glob(f"{self.database_path.name}*"):
             path.unlink()
         self.log = self._open_log()
-        migrations.upgrade(self.engine)
+        new_sqlite_file(self.database_path)
         self.projection = ensure_live_projection(self.engine, self.policy, T0)
         self.registry = CollectorRegistry()
 

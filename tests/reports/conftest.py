@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-import migrations
-from processor.database import open_database
 from tests.reports.rows import Rows
+from tests.sqlite import new_sqlite
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -17,8 +16,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     if request.param == "postgresql":
         yield request.getfixturevalue("postgres_engine")
         return
-    engine = open_database(f"sqlite:///{tmp_path}/analytics.db")
-    migrations.upgrade(engine)
+    engine = new_sqlite(tmp_path / "analytics.db")
     yield engine
     engine.dispose()
 

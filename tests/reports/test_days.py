@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-import migrations
-from processor.database import open_database
 from tests.migrations.test_views import REPORTS
 from tests.reports.crowd import write_crowd
 from tests.reports.local_days import FILE, script
 from tests.reports.reading import read
 from tests.reports.rows import Rows, at
+from tests.sqlite import new_sqlite
 
 Local = tuple[Engine, Callable[[str], list[Any]]]
 BERLIN = "SET TimeZone = 'Europe/Berlin'"
@@ -96,8 +95,7 @@ def test_a_day_is_found_by_an_index(crowd: Engine, view: str) -> None:
 @pytest.fixture
 def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Local]:
     """Makes a reader of a file, in a process whose time zone is Berlin's."""
-    engine = open_database(f"sqlite:///{tmp_path}/analytics.db")
-    migrations.upgrade(engine)
+    engine = new_sqlite(tmp_path / "analytics.db")
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
 

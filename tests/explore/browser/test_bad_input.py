@@ -8,12 +8,11 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy import Engine, text
 
-import migrations
-from processor.database import open_database
 from tests.commands.processes import Server
 from tests.explore.browser.audience import HOSTILE, ask_one
 from tests.explore.browser.conftest import Filled, Open
 from tests.explore.served import Site
+from tests.sqlite import new_sqlite
 
 HOSTILE_PATHS = (
     "/sessions?range=all&q={}",
@@ -72,8 +71,7 @@ def test_empty_database(engine: Engine, serve: Callable[..., Site], open_tab: Op
 
 
 def test_database_of_another_schema(tmp_path: Path, open_tab: Open) -> None:
-    engine = open_database(f"sqlite:///{tmp_path}/analytics.db")
-    migrations.upgrade(engine)
+    engine = new_sqlite(tmp_path / "analytics.db")
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
