@@ -31,7 +31,7 @@ from commands.errors import Failure, SettingsError
 from commands.log_parts import open_reader
 from commands.logs import configure
 from commands.options import Origin, current_flags, origin, settings_of, takes
-from commands.rebuild_workers import Job, Moved, work
+from commands.rebuild_workers import Job, Moved, workers
 from commands.settings import Ruling, Stored
 from commands.tables import program, stderr, stdout
 from commands.values import Instant, epoch_ms
@@ -126,6 +126,7 @@ def command(settings: Rebuilding) -> None:
         _say(f"Rebuilding into projection {candidate} with {_jobs(settings)} processes")
         for _ in range(PASSES_MAX):
             parts = _parts(engine, live, candidate, plan, wanted)
+            engine.dispose()  # no connection is for two processes
             _run(settings, candidate, parts)
             if wanted is not None or _behind(engine, live, candidate, plan) <= CAUGHT_UP:
                 break
@@ -335,7 +336,8 @@ def _run(settings: Rebuilding, candidate: int, parts: list[Part]) -> None:
     starts = {part.partition: part.start_offset for part in parts}
     read = dict.fromkeys(starts, 0)
     events = 0
-    with _bar(sum(_length(part) for part in parts)) as (bar, task):
+    # In this order: the bar has a thread.
+    with workers(jobs) as work, _bar(sum(map(_length, parts))) as (bar, task):
 
         def moved(told: Moved) -> None:
             nonlocal events
@@ -343,7 +345,7 @@ def _run(settings: Rebuilding, candidate: int, parts: list[Part]) -> None:
             events += told.events
             bar.update(task, completed=sum(read.values()), events=events)
 
-        work(jobs, moved)
+        work(moved)
 
 
 def _length(part: Part) -> int:

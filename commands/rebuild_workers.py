@@ -4,16 +4,18 @@ Beside the record's way. A worker ends with the process that started it, however
 wrote in checkpoints stays. Part of the composition root. Imports `processor`, the log's parts.
 """
 
-import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from commands.database import database
 from commands.errors import Failure
@@ -24,6 +26,10 @@ from commands.settings import Stored
 from processor.archive import PartitionArchive, read_archive
 from processor.projection import Projection
 from processor.rebuild import Part, RebuildBounds, batches_of, rebuild_part
+
+CONTEXT: Final = get_context("fork") if sys.platform == "linux" else get_context("spawn")
+"""How a worker comes to be. A forked one begins at once; another one first imports what this one
+has, for a second. Elsewhere the system's own libraries may not survive a fork."""
 
 
 class Job(NamedTuple):
@@ -51,29 +57,37 @@ class Ended(NamedTuple):
     failure: str | None
 
 
-def work(jobs: Sequence[Job], moved: Callable[[Moved], object]) -> None:
-    """Runs all jobs side by side, a single one in this process; `moved` is told of each batch.
+@contextmanager
+def workers(jobs: Sequence[Job]) -> Iterator[Callable[[Callable[[Moved], object]], None]]:
+    """Has all jobs done side by side, a single one in this process, until the end of the block.
+    What it gives waits for their end, and tells of each batch.
 
-    Errors: of a single one its own; of several `Failure` with what the first worker told that
-    failed, and the others are stopped then.
+    The caller has no other thread and nothing open when the block begins: it may be forked.
+
+    Errors, of what it gives: of a single job its own; of several `Failure` with what the first
+    worker told that failed, and the others are stopped then.
     """
     if len(jobs) == 1:
         tune_interpreter()
-        _rebuild(jobs[0], moved)
+        yield partial(_rebuild, jobs[0])
         return
     with _started(jobs) as connections:
-        listening = list(connections)
-        while listening:
-            for connection in wait(listening):
-                assert isinstance(connection, Connection)
-                told = _receive(connection)
-                if isinstance(told, Moved):
-                    moved(told)
-                    continue
-                if told.failure is not None:
-                    what, _, next_step = told.failure.partition("\n")
-                    raise Failure(what, next_step)
-                listening.remove(connection)
+        yield partial(_listen, connections)
+
+
+def _listen(connections: Sequence[Connection], moved: Callable[[Moved], object]) -> None:
+    listening = list(connections)
+    while listening:
+        for connection in wait(listening):
+            assert isinstance(connection, Connection)
+            told = _receive(connection)
+            if isinstance(told, Moved):
+                moved(told)
+                continue
+            if told.failure is not None:
+                what, _, next_step = told.failure.partition("\n")
+                raise Failure(what, next_step)
+            listening.remove(connection)
 
 
 def _receive(connection: Connection) -> Moved | Ended:
@@ -87,13 +101,12 @@ def _receive(connection: Connection) -> Moved | Ended:
 
 @contextmanager
 def _started(jobs: Sequence[Job]) -> Iterator[list[Connection]]:
-    context = multiprocessing.get_context("spawn")
-    processes: list[SpawnProcess] = []
+    processes: list[BaseProcess] = []
     connections = []
     try:
         for job in jobs:
-            ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=_run, args=(job, theirs), daemon=True)
+            ours, theirs = CONTEXT.Pipe(duplex=False)
+            process = CONTEXT.Process(target=_run, args=(job, theirs), daemon=True)
             process.start()
             theirs.close()
             processes.append(process)
@@ -102,9 +115,9 @@ def _started(jobs: Sequence[Job]) -> Iterator[list[Connection]]:
     finally:
         for connection in connections:
             connection.close()
-        for process in processes:
-            process.terminate()
-            process.join()
+        for started in processes:
+            started.terminate()
+            started.join()
 
 
 def _run(job: Job, connection: Connection) -> None:
@@ -124,7 +137,7 @@ def _run(job: Job, connection: Connection) -> None:
 def _end_with_parent() -> None:
     """At once, as if killed with it: whoever goes on with the candidate must not wait for one who
     writes for nobody, nor have a partition taken away by it."""
-    parent = multiprocessing.parent_process()
+    parent = parent_process()
     assert parent is not None
     parent.join()
     os._exit(1)

@@ -76,9 +76,9 @@ def open_database(
 ) -> Engine:
     """The engine of `url`; connects only when used. `busy_timeout_ms`: for SQLite.
 
-    A writer's transactions on SQLite begin with the write lock, so that they fail at their first
-    statement or not at all for want of it. `read_only`: for readers, who never wait for the writer
-    and never make a file.
+    A writer's transactions on SQLite take the write lock at their begin or with their first
+    statement, so that they fail there or not at all for want of it. `read_only`: for readers, who
+    never wait for the writer and never make a file.
     """
     parsed = _no_create(url) if read_only else make_url(url)
     if parsed.get_backend_name() == POSTGRES:
@@ -134,8 +134,14 @@ def _turn_wal_on(connection: Any, deadline: float) -> None:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction, committed at the end of the block. Errors: `DatabaseAwayError`."""
+def writing(engine: Engine, *, locks_late: bool = False) -> Iterator[Connection]:
+    """One transaction, committed at the end of the block. `locks_late`: SQLite's write lock is
+    taken by the first statement, which must write: behind a read it might not be given.
+
+    Errors: `DatabaseAwayError`.
+    """
+    if locks_late:
+        engine = engine.execution_options(**{_BEGIN: "BEGIN"})
     with telling(engine), engine.begin() as connection:
         yield connection
 

@@ -178,9 +178,25 @@ class PartitionMemory:
             return True
         ids, reached = self._due.take(until, sessions_max)
         reached = max(reached, self.tick or 0)
+        self._tick_due(ids, reached)
+        self.tick = reached
+        return reached == until
+
+    def tick_ahead(self, until: int, sessions_max: int) -> None:
+        """Ticks before a checkpoint what is over by now, so that it is written once, as closed for
+        good: all that changed since the last one, and of the others about `sessions_max`. What is
+        due besides is left to `tick_to`, behind the checkpoint."""
+        states, policy = self._states, self._rules.policy
+        over = [i for i in self._changed if _over_at(states[i], policy) <= until]
+        tick(states, over, until, policy)
+        ids, _ = self._due.take(until, sessions_max)
+        self._tick_due([i for i in ids if i not in self._changed], until)
+
+    def _tick_due(self, ids: Sequence[str], until: int) -> None:
+        """Ticks sessions that did not change since the last checkpoint and are due."""
         for session_id in ids:
             self._wake(session_id)
-        closed = tick(self._states, ids, reached, self._rules.policy)
+        closed = tick(self._states, ids, until, self._rules.policy)
         for session_id in ids:
             if session_id not in closed:
                 due = self._due_at(session_id)
@@ -188,15 +204,6 @@ class PartitionMemory:
                 self._due.set(session_id, due)
         self._changed |= closed
         self._dirty = self._dirty or bool(closed)
-        self.tick = reached
-        return reached == until
-
-    def tick_changed(self, until: int) -> None:
-        """Ticks what changed since the last checkpoint and is over by now, so that it is written
-        once, as closed for good. All others are left to `tick_to`, behind the checkpoint."""
-        states, policy = self._states, self._rules.policy
-        over = [i for i in self._changed if _over_at(states[i], policy) <= until]
-        tick(states, over, until, policy)
 
     def batch(self) -> PartitionBatch:
         """All that changed, for one checkpoint. States are settled: if it is not written, all of

@@ -199,7 +199,7 @@ class Projection:
         Errors: `StaleOwnerError`: nothing was written. `DatabaseAwayError`: it may have been, the
         caller must forget what it has and claim anew.
         """
-        with writing(self._engine) as connection:
+        with writing(self._engine, locks_late=True) as connection:
             put_in_place = self._rows.stage(connection, self.projection, topic, batches)
             claims = [
                 advance(connection, self.projection, batch.claim, batch.next_offset, batch.tick)

@@ -201,9 +201,10 @@ class _Rebuild:
         )
 
     def _write_and_tick(self, until: int | None) -> None:
-        """A checkpoint; before it a tick over what changed, behind it one over the others."""
+        """A checkpoint; before it a tick over what is over by now, behind it one over what is due
+        besides, mostly nothing: a second checkpoint waits while another partition has its own."""
         if until is not None:
-            self._memory.tick_changed(until)
+            self._memory.tick_ahead(until, self._bounds.tick_sessions_max)
         self._checkpoint()
         if until is not None:
             self._tick(until)

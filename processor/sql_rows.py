@@ -6,8 +6,8 @@ changes nothing. Imports `models` and `step`; never `ingest`.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -81,6 +81,17 @@ class _Prepared(NamedTuple):
     converts: Sequence[tuple[int, Callable[[Any], Any]]]
 
 
+_Statement = str | Insert | Update | Delete
+"""One of SQLAlchemy's, or a text for the driver."""
+
+
+class _Write(NamedTuple):
+    """A statement and its rows."""
+
+    statement: _Statement
+    rows: list[Any]
+
+
 class Gap(NamedTuple):
     """Records that were gone before they were read, and that an operator accepted so.
 
@@ -111,35 +122,42 @@ class PartitionBatch(NamedTuple):
 def stage(
     connection: Connection, projection: int, topic: str, batches: Sequence[PartitionBatch]
 ) -> Callable[[], None]:
-    """What it returns writes everything but the progress."""
-    return partial(_write_rows, connection, projection, topic, batches)
-
-
-def _write_rows(
-    connection: Connection, projection: int, topic: str, batches: Sequence[PartitionBatch]
-) -> None:
-    """In an order that leaves each session in one table."""
+    """Makes the rows, which takes as long as to write them; what it returns writes them, and
+    everything but the progress."""
     sessions = [write for batch in batches for write in batch.sessions]
-    delete_gone(connection, projection, sessions)
-    _write_children(connection, projection, sessions)
-    _write_sessions(connection, projection, sessions)
     after_closes = [write for batch in batches for write in batch.after_closes]
-    update_after_closes(connection, projection, after_closes)
-    _upsert_named(connection, finding_rows, _after_close_findings(projection, after_closes))
     letters = [letter for batch in batches for letter in batch.dead_letters]
-    _upsert_named(connection, dead_letters, _letter_rows(projection, topic, letters))
-    _run(connection, insert(closes_outbox), _close_rows(projection, batches))
-    write_gaps(connection, projection, batches)
+    writes = [
+        *_child_writes(projection, sessions),
+        *_session_writes(projection, sessions),
+        *_upsert_named(finding_rows, _after_close_findings(projection, after_closes)),
+        *_upsert_named(dead_letters, _letter_rows(projection, topic, letters)),
+        _Write(insert(closes_outbox), _close_rows(projection, batches)),
+    ]
+
+    def put_in_place() -> None:
+        """In an order that leaves each session in one table."""
+        delete_gone(connection, projection, sessions)
+        for write in writes:
+            _run(connection, *write)
+        update_after_closes(connection, projection, after_closes)
+        write_gaps(connection, projection, batches)
+
+    return put_in_place
 
 
-def _run(connection: Connection, statement: Insert | Update | Delete, rows: Rows) -> None:
-    if rows:
+def _run(connection: Connection, statement: _Statement, rows: list[Any]) -> None:
+    if not rows:
+        return
+    if isinstance(statement, str):
+        connection.exec_driver_sql(statement, rows)
+    else:
         connection.execute(statement, rows)
 
 
 def _upsert(
-    connection: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Sequence[Any]]
-) -> None:
+    table: Table, names: tuple[str, ...], rows: Sequence[Sequence[Any]]
+) -> Iterator[_Write]:
     """Writes rows, their values in the order of `names`, over those that are there. Past
     SQLAlchemy's parameters, which take as long as SQLite does: a checkpoint is mostly this."""
     if rows:
@@ -148,13 +166,13 @@ def _upsert(
         columns: list[Iterable[Any]] = [given[index] for index in order]
         for index, convert in converts:
             columns[index] = map(convert, columns[index])
-        connection.exec_driver_sql(text, [*zip(*columns, strict=True)])
+        yield _Write(text, [*zip(*columns, strict=True)])
 
 
-def _upsert_named(connection: Connection, table: Table, rows: Rows) -> None:
+def _upsert_named(table: Table, rows: Rows) -> Iterator[_Write]:
     if rows:
         names = tuple(rows[0])
-        _upsert(connection, table, names, [*map(itemgetter(*names), rows)])
+        yield from _upsert(table, names, [*map(itemgetter(*names), rows)])
 
 
 @cache
@@ -227,9 +245,7 @@ def delete_gone(connection: Connection, projection: int, sessions: Iterable[Sess
         _run(connection, _delete(CHILD_TABLES[name]), rows)
 
 
-def _write_children(
-    connection: Connection, projection: int, sessions: Iterable[SessionWrite]
-) -> None:
+def _child_writes(projection: int, sessions: Iterable[SessionWrite]) -> Iterator[_Write]:
     new: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
     names: dict[str, tuple[str, ...]] = {}
     for write in sessions:
@@ -238,7 +254,7 @@ def _write_children(
             new[table].append((*key, *row))
             names[table] = row._fields
     for table, rows in new.items():
-        _upsert(connection, CHILD_TABLES[table], (*_KEY, *names[table]), rows)
+        yield from _upsert(CHILD_TABLES[table], (*_KEY, *names[table]), rows)
 
 
 def _gone_row(projection: int, session_id: str, key: RowKey) -> dict[str, Any]:
@@ -247,9 +263,7 @@ def _gone_row(projection: int, session_id: str, key: RowKey) -> dict[str, Any]:
     return {"projection_": projection, "session_id_": session_id, f"{last_key.name}_": number}
 
 
-def _write_sessions(
-    connection: Connection, projection: int, sessions: Iterable[SessionWrite]
-) -> None:
+def _session_writes(projection: int, sessions: Iterable[SessionWrite]) -> Iterator[_Write]:
     live: list[tuple[Any, ...]] = []
     closed: list[tuple[Any, ...]] = []
     starts: list[tuple[Any, ...]] = []
@@ -265,10 +279,10 @@ def _write_sessions(
             moved.append({"projection_": projection, "session_id_": summary.session_id})
         else:
             live.append((*row, write.due_at, write.state, *summary.open_span))
-    _upsert(connection, session_starts, (*_KEY, *StartRow._fields), starts)
-    _upsert(connection, sessions_live, _LIVE, live)
-    _run(connection, _delete(sessions_live), moved)
-    _upsert(connection, sessions_closed, _CLOSED, closed)
+    yield from _upsert(session_starts, (*_KEY, *StartRow._fields), starts)
+    yield from _upsert(sessions_live, _LIVE, live)
+    yield _Write(_delete(sessions_live), moved)
+    yield from _upsert(sessions_closed, _CLOSED, closed)
 
 
 def update_after_closes(

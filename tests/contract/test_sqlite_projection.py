@@ -1,14 +1,16 @@
 """SQLite as the projection's database: the contract, its faults, and readers beside the writer."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
 from models.policy import Policy
 from models.tables_types import instant_text
+from processor import sql_rows
 from processor.database import (
     DatabaseAwayError,
     DatabaseDamagedError,
@@ -75,6 +77,30 @@ def test_a_locked_database_is_away(database: Engine, path: Path) -> None:
         checkpoint(database)
     other.close()
     checkpoint(database)
+
+
+def test_rows_are_made_before_the_lock_is_taken(
+    database: Engine, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite has one writer at a time: another one may have it until all is ready to be written."""
+    stage = sql_rows.stage
+    other = sqlite3.connect(path, timeout=0, isolation_level=None)
+
+    def stage_beside_another_writer(*args: Any) -> Callable[[], None]:
+        other.execute("BEGIN IMMEDIATE")
+        put_in_place = stage(*args)
+        other.execute("ROLLBACK")
+
+        def put_in_place_alone() -> None:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+            put_in_place()
+
+        return put_in_place_alone
+
+    monkeypatch.setattr(sql_rows, "stage", stage_beside_another_writer)
+    checkpoint(database)
+    other.close()
 
 
 def test_a_full_disk_is_away_and_leaves_nothing_half_written(database: Engine) -> None:

@@ -1,4 +1,4 @@
-"""A partition's memory by itself: ticks that never run back."""
+"""A partition's memory by itself: ticks that never run back, and those ahead of a checkpoint."""
 
 from models.policy import DEFAULT_POLICY
 from models.records import Record
@@ -55,6 +55,23 @@ def test_a_tick_never_runs_back() -> None:
     assert memory.tick == before + 100
     closed = [write.summary.figures.close_reason for write in memory.batch().sessions]
     assert closed == ["inactive"] * 2
+
+
+def test_a_tick_ahead_closes_what_is_over_in_the_checkpoint_to_come() -> None:
+    """Sessions that played on and sessions of which nothing came; then nothing is left to tick."""
+    memory = memory_of(range(4), None)
+    for n in (0, 3):
+        memory.fold([PlacedRecord(0, 9, Record(session_id(n), False, (event("ping", n + 1),)))])
+    until = due_of(session_id(2))  # before 3 is due, and late enough for 0
+    memory.tick_ahead(until, 10)
+    batch = memory.batch()
+    closed = {write.summary.session_id for write in batch.sessions if write.summary.final}
+    assert closed == {session_id(n) for n in (0, 1, 2)}
+    memory.written(memory.claim, batch)
+    assert memory.tick_to(until, 10)
+    assert not memory.is_dirty
+    assert memory.tick_to(due_of(session_id(4)), 10)
+    assert [write.summary.session_id for write in memory.batch().sessions] == [session_id(3)]
 
 
 def test_sessions_that_are_not_touched_count_as_live() -> None:

@@ -6,6 +6,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,9 +15,19 @@ from pathlib import Path
 import pytest
 
 from processor.archive import MANIFEST, PartitionArchive
-from tests.commands.processes import PATIENCE_S, arguments, environment
+from tests.commands.processes import PATIENCE_S, environment
 from tests.processor_shell.world import World, event
 from tests.rebuild.rows import archive_of
+
+COMMAND = ("rebuild", "--archive", "archive", "--archive-only", "--jobs", "2", "--data", ".")
+PROGRAM = """
+import multiprocessing, sys
+import bookended
+from commands import rebuild_workers
+
+rebuild_workers.CONTEXT = multiprocessing.get_context(sys.argv.pop(1))
+bookended.main()
+"""
 
 
 def pipe_for_file(archive: PartitionArchive) -> Path:
@@ -45,11 +56,14 @@ def pipes(world: World, tmp_path: Path) -> list[Path]:
     return [first, second]
 
 
-@pytest.fixture
-def rebuild(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = ("rebuild", "--archive", "archive", "--archive-only", "--jobs", "2", "--data", ".")
+@pytest.fixture(params=["fork", "spawn"])
+def rebuild(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
+    """By workers of either kind: which one there is depends on the system."""
     process = subprocess.Popen(
-        arguments(*command), cwd=tmp_path, env=environment(), start_new_session=True
+        [sys.executable, "-c", PROGRAM, request.param, *COMMAND],
+        cwd=tmp_path,
+        env=environment(),
+        start_new_session=True,
     )
     try:
         yield process
