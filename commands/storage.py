@@ -62,7 +62,7 @@ _STEPS_BY_TEXT: Final[dict[str, str]] = {
     "password": "Check user and password in --database.",
     "no pg_hba.conf entry": "Let this host in by pg_hba.conf, or check user and database.",
     "does not exist": "Make it (CREATE DATABASE, CREATE ROLE), or check --database.",
-    "permission denied": "Give the role in --database this right: it must own what it migrates.",
+    "permission denied": 'Use a role in --database that may: docs/operations.md "Database roles".',
     "No space left": "Free some space on the server: nothing accepted was lost.",
 }
 _FAULTS_BY_ERRNO: Final[dict[int, tuple[str, str]]] = {

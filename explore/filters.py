@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
+from models.limits import TS_MS_MAX
 from models.tables_types import instant_text
 
 TEXT_LENGTH_MAX: Final = 300
@@ -50,7 +51,6 @@ _WORDS: Final = {
 _KNOWN: Final = frozenset(("q", "range", "from", "to", "sort", "after", "finding", *FIELDS))
 _AFTER: Final = re.compile(r"(-?\d{1,15})~(.{1,300})", re.DOTALL)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_INSTANT_MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999
 
 
 class BadAddressError(Exception):
@@ -161,14 +161,14 @@ def _instant(given: Mapping[str, str], name: str) -> int | None:
         raise BadAddressError(
             f"“{name}” is no instant; give for example 2026-03-01 or 2026-03-01T10:30, in UTC."
         ) from error
-    if not 0 <= ms <= _INSTANT_MS_MAX:
+    if not 0 <= ms <= TS_MS_MAX:
         raise BadAddressError(f"“{name}” must be from 1970 to 9999.")
     return ms
 
 
 def _after(text: str) -> tuple[int, str]:
     match = _AFTER.fullmatch(text)
-    if match is None or abs(int(match[1])) > _INSTANT_MS_MAX:
+    if match is None or abs(int(match[1])) > TS_MS_MAX:
         raise BadAddressError("“after” is no place in the list; begin with its first page.")
     return int(match[1]), match[2]
 

@@ -14,6 +14,7 @@ from sqlalchemy import CTE, ColumnElement, Select, and_, func, or_, select
 from explore.filters import Asked
 from explore.reading import view
 from models.reports_sql import count_if, step_number, step_reached
+from models.reports_time import NOT_WATCHED
 from models.time_line import Row
 
 _MINUTE_MS: Final = 60_000
@@ -24,7 +25,6 @@ RANGE_MS_MAX: Final = 7 * 86_400_000 + 3_600_000
 SPAN_MS_MAX: Final = 86_400_000
 """Stretches that began longer before the time asked for are not looked for: a session that says
 nothing new for so long is closed (docs/rules.md)."""
-_NOT_WATCHED: Final = ("pause", "ended", "untracked")
 
 
 class Viewers(NamedTuple):
@@ -106,7 +106,7 @@ def watching(period: Period, fitting: CTE | None) -> Select[Any]:
         spans.started_at >= period.first_ms,
         spans.started_at <= period.until_ms,
         spans.ended_at > period.since_ms,
-        spans.activity.not_in(_NOT_WATCHED),
+        spans.activity.not_in(NOT_WATCHED),
     )
     if fitting is not None:
         query = query.where(spans.session_id.in_(select(fitting.c.session_id)))

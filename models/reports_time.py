@@ -51,7 +51,8 @@ from models.reports_sql import (
 from models.tables import session_starts, sessions_closed, sessions_live, span_rows
 
 _MINUTE_MS: Final = 60_000
-_NOT_WATCHED: Final = ("pause", "ended", "untracked")
+NOT_WATCHED: Final = ("pause", "ended", "untracked")
+"""What is on the screen of one who does not watch."""
 
 
 def time_report_queries() -> dict[str, Select[Any]]:
@@ -115,7 +116,7 @@ def _ended_spans() -> Select[Any]:
         .where(
             is_live(span_rows),
             span_rows.c.ended_at > day_start(days.c.day),
-            span_rows.c.activity.not_in(_NOT_WATCHED),
+            span_rows.c.activity.not_in(NOT_WATCHED),
         )
     )
 
@@ -132,7 +133,7 @@ def _open_spans(days_later: int) -> Select[Any]:
     ).where(
         is_live(sessions_live),
         sessions_live.c.last_event_at > day_start(day),
-        sessions_live.c.span_activity.not_in(_NOT_WATCHED),
+        sessions_live.c.span_activity.not_in(NOT_WATCHED),
     )
 
 

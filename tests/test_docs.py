@@ -254,11 +254,10 @@ def log_events() -> set[str]:
 
 
 def test_every_log_line_is_described() -> None:
-    known = {
-        name
-        for row in table_rows(read("docs/operations.md").section("Logs"))
-        for name in re.findall(r"`(\w+)`", row[0])
-    }
+    rows = [*table_rows(read("docs/operations.md").section("Logs"))]
+    known = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    levels = {level for row in rows[1:] for level in row[1].split(", ")}
+    assert levels == {"info", "warning", "error"}
     assert len(log_events()) > 15
     assert log_events() - known == set()
     assert known - log_events() == {"event"}

@@ -13,18 +13,13 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from commands.results import arrived, rows, viewing
+from tests.certificates import self_signed
 from tests.commands.http import Answer, event, request, start
 from tests.commands.processes import PATIENCE_S, Cli, Server, arguments, environment
 
@@ -170,34 +165,8 @@ def test_a_port_in_use(cli: Cli) -> None:
         assert f"cannot serve health and metrics on {address}" in done.stderr
 
 
-def certificate(directory: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    cert_path, key_path = directory / "cert.pem", directory / "key.pem"
-    cert_path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return cert_path, key_path
-
-
 def test_https_with_a_certificate(serve: Serve, cli: Cli, tmp_path: Path) -> None:
-    cert, key = certificate(tmp_path)
+    cert, key = self_signed(tmp_path)
     server = serve(
         "run", "--listen", "127.0.0.1:0", BOOKENDED_TLS_CERT=str(cert), BOOKENDED_TLS_KEY=str(key)
     )
@@ -215,9 +184,9 @@ def test_https_with_a_certificate(serve: Serve, cli: Cli, tmp_path: Path) -> Non
 
 
 def test_a_key_that_is_not_the_certificates(cli: Cli, tmp_path: Path) -> None:
-    cert, _ = certificate(tmp_path)
+    cert, _ = self_signed(tmp_path)
     (tmp_path / "other").mkdir()
-    _, key = certificate(tmp_path / "other")
+    _, key = self_signed(tmp_path / "other")
     done = cli("run", "--tls-cert", str(cert), "--tls-key", str(key))
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()

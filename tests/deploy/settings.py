@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import bookended
 from commands.common import Common
-from commands.options import load
-from tests.deploy.files import Part
+from commands.options import load, unknown_variables
+from commands.settings import Collecting, Stored
+from models.kafka_log import KafkaLog
+from tests.deploy.files import TAKEN_BY, Part
 
 SECRETS_AT = "/run/secrets/bookended/"
 
@@ -24,6 +27,18 @@ def loaded(part: Part, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Comm
         if name.startswith("BOOKENDED_"):
             monkeypatch.setenv(name, _stand_in(text, directory))
     return load(part.settings, {})
+
+
+def kafka_of(part: Part, directory: Path, monkeypatch: pytest.MonkeyPatch) -> KafkaLog:
+    """The log of a part. Fails unless its command and each of its variables are the program's."""
+    settings = loaded(part, directory, monkeypatch)
+    assert not unknown_variables(tuple(TAKEN_BY.values()))
+    command = bookended.main.get_command(None, part.command[0])  # type: ignore[arg-type]
+    assert command is not None
+    command.make_context(part.command[0], part.command[1:])
+    assert isinstance(settings, Collecting | Stored)
+    assert settings.kafka is not None
+    return settings.kafka
 
 
 def _stand_in(text: str, directory: Path) -> str:

@@ -9,14 +9,13 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
-import bookended
-from commands.options import settings_of, unknown_variables
-from commands.settings import Collecting, Stored
+from commands.options import settings_of
+from commands.settings import Collecting
 from deploy.compose import make_secrets
 from deploy.local.jars import KAFKA_VERSION
 from ingest.routes import ROUTES
-from tests.deploy.files import DEPLOY, TAKEN_BY, Part, compose, instructions, services_of_ours
-from tests.deploy.settings import loaded
+from tests.deploy.files import DEPLOY, Part, compose, instructions, services_of_ours
+from tests.deploy.settings import kafka_of, loaded
 from tests.deploy.test_image import PROJECT
 from tests.servers import POSTGRES_IMAGE
 
@@ -113,14 +112,8 @@ def test_the_servers_are_reached_by_no_other_machine() -> None:
 def test_every_command_and_variable_is_one(
     part: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = loaded(part, tmp_path, monkeypatch)
-    assert not unknown_variables(tuple(TAKEN_BY.values()))
-    command = bookended.main.get_command(None, part.command[0])  # type: ignore[arg-type]
-    assert command is not None
-    command.make_context(part.command[0], part.command[1:])
-    assert isinstance(settings, Collecting | Stored)
-    assert settings.kafka is not None
-    assert settings.kafka.servers == (f"{SERVICES['kafka']['hostname']}:9092",)
+    kafka = kafka_of(part, tmp_path, monkeypatch)
+    assert kafka.servers == (f"{SERVICES['kafka']['hostname']}:9092",)
 
 
 def test_there_is_all_that_is_needed() -> None:

@@ -7,14 +7,12 @@ import kubernetes_validate
 import pytest
 import yaml
 
-import bookended
-from commands.options import settings_of, unknown_variables
-from commands.settings import Collecting, ProcessingAlone, Stored
+from commands.options import settings_of
+from commands.settings import Collecting, ProcessingAlone
 from ingest.routes import ROUTES
 from processor.postgres_engine import _SESSION
 from tests.deploy.files import (
     DEPLOY,
-    TAKEN_BY,
     Part,
     containers_of_ours,
     instructions,
@@ -22,7 +20,7 @@ from tests.deploy.files import (
     of_kind,
     pods,
 )
-from tests.deploy.settings import SECRETS_AT, loaded
+from tests.deploy.settings import SECRETS_AT, kafka_of, loaded
 from tests.deploy.test_compose import STYLE
 from tests.deploy.test_image import PROJECT
 
@@ -107,13 +105,7 @@ def test_pods_keep_the_restricted_standard_and_their_bounds(name: str) -> None:
 def test_every_command_and_variable_is_one(
     part: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = loaded(part, tmp_path, monkeypatch)
-    assert not unknown_variables(tuple(TAKEN_BY.values()))
-    command = bookended.main.get_command(None, part.command[0])  # type: ignore[arg-type]
-    assert command is not None
-    command.make_context(part.command[0], part.command[1:])
-    assert isinstance(settings, Collecting | Stored)
-    assert settings.kafka is not None
+    kafka_of(part, tmp_path, monkeypatch)
 
 
 def test_there_is_all_that_is_needed() -> None:

@@ -2,30 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
 from tests.explore.served import Site, serving
-from tests.reports.rows import Rows
-from tests.sqlite import new_sqlite
+from tests.reports.conftest import engine, rows
 
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """A database with the newest schema and no rows."""
-    if request.param == "postgresql":
-        yield request.getfixturevalue("postgres_engine")
-        return
-    engine = new_sqlite(tmp_path / "analytics.db")
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def rows(engine: Engine) -> Rows:
-    return Rows(engine)
+__all__ = ["engine", "rows", "serve", "site"]
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The server: readiness, draining, TLS, signals, and what is said when it cannot start."""
 
-import datetime as dt
 import http.client
 import signal
 import socket
@@ -13,10 +12,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 from prometheus_client import CollectorRegistry
 
 from ingest.app import AppConfig
@@ -31,6 +27,7 @@ from ingest.server import (
     check_certificate,
 )
 from ingest.sids import Sids
+from tests.certificates import self_signed
 from tests.documents import ROOT
 from tests.ingest.bodies import dumps, event, start
 from tests.ingest.servers import (
@@ -162,30 +159,8 @@ def test_a_log_that_cannot_be_opened_ends_run(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    cert_path, key_path = folder / "cert.pem", folder / "key.pem"
-    cert_path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    cert_path, key_path = self_signed(folder)
+    key = serialization.load_pem_private_key(key_path.read_bytes(), None)
     (folder / "locked.pem").write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,

@@ -4,8 +4,6 @@ Only for tests. Beside its usual listener it has one for clients with a certific
 for users with a password (`SASL_SSL`).
 """
 
-import datetime as dt
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,17 +14,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its types l
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from deploy.local import LocalKafka
 from deploy.local.ports import HOST
+from tests.certificates import certificate_of, write_pem
 
 USER, PASSWORD = "alice", 'p-lain;"= secret'
 _LOGIN = "org.apache.kafka.common.security"
-_DAY = dt.timedelta(days=1)
 
 
 class SecureKafka(LocalKafka):
@@ -80,48 +75,12 @@ def make_certificates(directory: Path) -> None:
     """An authority, a server and a client that it signed, and another authority; all as PEM."""
     directory.mkdir()
     authority = ec.generate_private_key(ec.SECP256R1())
-    own = _certificate("authority", authority, None)
+    own = certificate_of("authority", authority, None)
     stranger = ec.generate_private_key(ec.SECP256R1())
-    _write(directory / "ca.pem", own)
-    _write(directory / "other-ca.pem", _certificate("stranger", stranger, None))
+    write_pem(directory / "ca.pem", own)
+    write_pem(directory / "other-ca.pem", certificate_of("stranger", stranger, None))
     for name in ("server", "client"):
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _certificate(name, key, (own, authority))
-        _write(directory / f"{name}.pem", key, certificate, own)
-        _write(directory / f"{name}-key.pem", key)
-
-
-def _certificate(
-    name: str,
-    key: ec.EllipticCurvePrivateKey,
-    issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None,
-) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    local = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(HOST))]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer[0].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _DAY)
-        .not_valid_after(now + _DAY)
-        .add_extension(x509.SubjectAlternativeName(local), critical=False)
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-    )
-    return certificate.sign(issuer[1] if issuer else key, hashes.SHA256())
-
-
-def _write(path: Path, *parts: x509.Certificate | ec.EllipticCurvePrivateKey) -> None:
-    text = b""
-    for part in parts:
-        if isinstance(part, x509.Certificate):
-            text += part.public_bytes(serialization.Encoding.PEM)
-        else:
-            text += part.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-    path.write_bytes(text)
+        certificate = certificate_of(name, key, (own, authority))
+        write_pem(directory / f"{name}.pem", key, certificate, own)
+        write_pem(directory / f"{name}-key.pem", key)

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from alembic import command
 from psycopg import sql
-from sqlalchemy import Connection, Engine, event, inspect, make_url, text
+from sqlalchemy import Connection, Engine, inspect, make_url, text
 
 import migrations
 from migrations import postgres as postgres_migrations
@@ -27,6 +27,7 @@ from processor.projection import ensure_live_projection
 from tests.commands.processes import PATIENCE_S, ROOT, environment
 from tests.contract.projection_contract import T0
 from tests.migrations.test_views import COLUMNS, OF_NO_SESSION, queries
+from tests.migrations.upgrades import assert_newer_is_refused, interrupted_upgrades
 from tests.postgres import admin, plain
 from tests.servers import PostgresServer
 
@@ -113,29 +114,11 @@ def test_from_nothing_to_head(engine: Engine) -> None:
 
 def test_a_newer_schema_is_refused(engine: Engine) -> None:
     migrations.upgrade(engine)
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    for refuses in (migrations.check, migrations.upgrade):
-        with pytest.raises(
-            migrations.NewerSchemaError, match=rf"schema 9999, newer than {migrations.head()}"
-        ):
-            refuses(engine)
+    assert_newer_is_refused(engine)
 
 
 def test_an_interrupted_upgrade_leaves_nothing(engine: Engine) -> None:
-    ahead = 0
-
-    def fail(*_: object) -> None:
-        nonlocal ahead
-        ahead -= 1
-        if ahead == 0:
-            raise KeyboardInterrupt
-
-    event.listen(engine, "before_cursor_execute", fail)
-    for at in (5, 12, 25, 40, 48):
-        ahead = at
-        with pytest.raises(KeyboardInterrupt):
-            migrations.upgrade(engine)
+    for _ in interrupted_upgrades(engine, (5, 12, 25, 40, 48)):
         assert inspect(engine).get_table_names() == []
     assert migrations.upgrade(engine) is True
 

@@ -14,6 +14,7 @@ import migrations
 from models.tables import metadata
 from models.views import create_statements, view_queries
 from processor.database import open_database
+from tests.migrations.upgrades import assert_newer_is_refused, interrupted_upgrades
 
 VIEW_DIGESTS = {
     "0001": "e1726e495cd72b34",
@@ -108,33 +109,15 @@ def test_an_older_schema_names_the_next_step(
 
 def test_a_newer_schema_is_refused_and_left_alone(engine: Engine) -> None:
     migrations.upgrade(engine)
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     before = shape(engine)
-    for refuses in (migrations.check, migrations.upgrade):
-        with pytest.raises(
-            migrations.NewerSchemaError, match=rf"schema 9999, newer than {migrations.head()}"
-        ):
-            refuses(engine)
+    assert_newer_is_refused(engine)
     assert shape(engine) == before
     assert migrations.current(engine) == "9999"
 
 
 def test_an_interrupted_upgrade_leaves_nothing(engine: Engine) -> None:
     """At each statement in turn."""
-    ahead = 0
-
-    def fail(*_: object) -> None:
-        nonlocal ahead
-        ahead -= 1
-        if ahead == 0:
-            raise KeyboardInterrupt
-
-    event.listen(engine, "before_cursor_execute", fail)
-    for at in range(1, 40):
-        ahead = at
-        with pytest.raises(KeyboardInterrupt):
-            migrations.upgrade(engine)
+    for _ in interrupted_upgrades(engine, range(1, 40)):
         assert shape(engine) == {}
         assert migrations.current(engine) is None
     assert migrations.upgrade(engine) is True

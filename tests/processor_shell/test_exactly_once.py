@@ -38,13 +38,18 @@ def assert_clean(world: World) -> None:
     assert world.closes() == closes
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_many_checkpoints_give_the_rows_of_one_fold(world: World, seed: int) -> None:
+def process_crowd(world: World, seed: int) -> None:
+    """Many checkpoints, and the rows of one fold."""
     records = crowd(seed, 15)
     world.append(*records)
     world.now_ms = max(record.events[0].received_at for record in records)
     assert world.process().status.state == "stopped"
     assert_clean(world)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_many_checkpoints_give_the_rows_of_one_fold(world: World, seed: int) -> None:
+    process_crowd(world, seed)
 
 
 @pytest.mark.parametrize("seed", range(6, 9))

@@ -25,8 +25,8 @@ from tests.processor_shell.postgres_world import (
 )
 from tests.processor_shell.test_exactly_once import (
     assert_clean,
-    crowd,
     process_again_when_killed,
+    process_crowd,
 )
 from tests.processor_shell.world import World, records_of, session_id
 
@@ -40,11 +40,7 @@ def world(tmp_path: Path, postgres_url: str) -> Iterator[PostgresWorld]:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_many_checkpoints_give_the_rows_of_one_fold(world: PostgresWorld, seed: int) -> None:
-    records = crowd(seed, 15)
-    world.append(*records)
-    world.now_ms = max(record.events[0].received_at for record in records)
-    assert world.process().status.state == "stopped"
-    assert_clean(world)
+    process_crowd(world, seed)
 
 
 @pytest.fixture
