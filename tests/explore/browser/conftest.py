@@ -3,11 +3,12 @@
 import glob
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from sqlalchemy import Engine
 
 import migrations
@@ -20,6 +21,7 @@ from tests.postgres import admin
 from tests.servers import PostgresServer, say
 
 Open = Callable[..., Tab]
+Profile = Callable[..., BrowserContext]
 
 
 class Filled(NamedTuple):
@@ -40,6 +42,18 @@ def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="package")
+def profile(browser: Browser) -> Profile:
+    """A browser's profile, one for all tests that want it alike: a new one costs the start of half
+    a Chromium, and the explorer's pages leave nothing in it but the cache."""
+    return cache(partial(new_profile, browser))
+
+
+def new_profile(browser: Browser, width: int, height: int, **more: Any) -> BrowserContext:
+    viewport: Any = {"width": width, "height": height}
+    return browser.new_context(viewport=viewport, reduced_motion="reduce", **more)
 
 
 @pytest.fixture(scope="package")
@@ -73,9 +87,10 @@ def _filled(url: str) -> Iterator[Filled]:
 
 
 @pytest.fixture
-def open_tab(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open]:
+def open_tab(browser: Browser, profile: Profile, request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens a tab on an explorer; at the test's end none may have complained of anything. A test
-    that failed leaves pictures of its tabs."""
+    that failed leaves pictures of its tabs. `fresh`: in a profile of its own, for a test that sets
+    its clock or looks at what a newcomer loads."""
     tabs: list[Tab] = []
     failed_before = request.session.testsfailed
     name = f"failed-{request.node.name.replace('/', '_')}"
@@ -83,12 +98,12 @@ def open_tab(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open]
         old.unlink()
     with ExitStack() as stack:
 
-        def begin(site: Site, size: tuple[int, int] = WIDE, **more: Any) -> Tab:
-            context = browser.new_context(
-                viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce", **more
-            )
-            stack.callback(context.close)
+        def begin(
+            site: Site, size: tuple[int, int] = WIDE, *, fresh: bool = False, **more: Any
+        ) -> Tab:
+            context = new_profile(browser, *size, **more) if fresh else profile(*size, **more)
             tabs.append(Tab(context, site.url))
+            stack.callback(context.close if fresh else tabs[-1].page.close)
             return tabs[-1]
 
         yield begin

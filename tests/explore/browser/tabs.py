@@ -35,7 +35,7 @@ class Complaint(NamedTuple):
 
 
 class Tab:
-    """A page of its own context. `complaints` must be empty at a test's end."""
+    """A page in a browser's profile. `complaints` must be empty at a test's end."""
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.page: Page = context.new_page()
@@ -46,7 +46,7 @@ class Tab:
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self._complain("error", str(error)))
         self.page.on("requestfailed", self._failed)
-        context.on("request", lambda request: self._asked(request.url))
+        self.page.on("request", lambda request: self._asked(request.url))
 
     def open(self, path: str, status: int = 200) -> None:
         """Goes to a page, whose answer must have this status."""

@@ -16,7 +16,7 @@ def test_the_list_of_sessions(
     engine: Engine, rows: Rows, serve: Callable[..., Site], open_tab: Open, is_in_use: bool
 ) -> None:
     rows.session("first", "11:00", live=True, content_ms=1_000)
-    tab = open_tab(serve(engine))
+    tab = open_tab(serve(engine), fresh=True)
     tab.page.clock.install()
     tab.open("/sessions")
     row = tab.page.locator("tr[data-id=first]")
@@ -42,7 +42,7 @@ def test_the_figures_of_the_overview(
     engine: Engine, rows: Rows, serve: Callable[..., Site], open_tab: Open
 ) -> None:
     rows.session("first", "11:00", live=True)
-    tab = open_tab(serve(engine))
+    tab = open_tab(serve(engine), fresh=True)
     tab.page.clock.install()
     tab.open("/overview")
     assert tab.figure("Sessions") == 1

@@ -17,7 +17,7 @@ EVERY_MS: Final = 5_000
 def opened(engine: Engine, rows: Rows, serve: Callable[..., Site], open_tab: Open) -> Tab:
     """The list of one live session, in a tab whose clock the test moves."""
     rows.session("first", "11:30", live=True)
-    tab = open_tab(serve(engine))
+    tab = open_tab(serve(engine), fresh=True)
     tab.page.clock.install()
     tab.open("/sessions")
     expect(tab.table("List")).to_have_count(1)

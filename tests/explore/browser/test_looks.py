@@ -112,7 +112,7 @@ def test_a_live_session_goes_on(tmp_path: Path, open_tab: Open) -> None:
     world.now_ms = some[3].received_at
     world.process()
     with serving(world.engine, log=log_of(world)) as site:
-        tab = open_tab(site)
+        tab = open_tab(site, fresh=True)
         tab.page.clock.install()
         tab.open(f"/session?id={ID}")
         expect(tab.page.locator("h1 .status")).to_have_text("live")

@@ -139,7 +139,7 @@ def test_a_time_is_dragged_over(sqlite_filled: Filled, open_tab: Open) -> None:
 
 
 def test_the_first_page_comes_in_few_bytes(sqlite_filled: Filled, open_tab: Open) -> None:
-    tab = open_tab(sqlite_filled.site)
+    tab = open_tab(sqlite_filled.site, fresh=True)
     sizes: list[int] = []
     devtools = tab.page.context.new_cdp_session(tab.page)
     devtools.send("Network.enable")
