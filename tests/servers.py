@@ -39,6 +39,8 @@ _STARTED_WITHIN_S: Final = 120.0
 _CONTROLLER_PORT: Final = 9093
 _POSTGRES_PORT: Final = 5432
 _PASSWORD: Final = "only-for-tests"
+# No test here cuts the power, and hundreds make a database of their own.
+_FORGETFUL: Final = {"fsync": "off", "full_page_writes": "off"}
 
 
 class KafkaServer(Protocol):
@@ -214,7 +216,7 @@ def postgres(pytestconfig: pytest.Config, servers_directory: Path) -> Iterator[P
             yield server
         return
     with _explained("PostgreSQL"):
-        local = LocalPostgres(servers_directory / "postgres")
+        local = LocalPostgres(servers_directory / "postgres", settings=_FORGETFUL)
         local.start()
     yield local
     local.stop()

@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-LATER: Final = ("commands.known", "uvicorn.protocols.http.httptools_impl", "psycopg")
+LATER: Final = (
+    *("commands.known", "uvicorn.protocols.http.httptools_impl"),
+    *("psycopg", "migrations.upgrading"),
+)
 """What the program imports only when it needs it."""
 
 
