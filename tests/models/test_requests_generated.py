@@ -77,7 +77,7 @@ def is_plain(value: Any) -> bool:
     return all(is_plain(item) for item in value) if isinstance(value, list) else True
 
 
-@settings(max_examples=1_500)
+@settings(max_examples=600)
 @given(bodies(), st.sampled_from(PROFILES))
 def test_both_readings_agree(body: Any, profile: Profile) -> None:
     sent = json.dumps(body).encode()
@@ -96,7 +96,7 @@ def test_both_readings_agree(body: Any, profile: Profile) -> None:
     assert record.events == (event,)
 
 
-@settings(max_examples=500)
+@settings(max_examples=250)
 @given(st.lists(bodies(), max_size=3))
 def test_a_list_is_read_like_its_events(events: list[Any]) -> None:
     first = valid("sessionStart")
@@ -111,7 +111,7 @@ def test_a_list_is_read_like_its_events(events: list[Any]) -> None:
         assert together == single
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=400)
 @given(st.one_of(st.binary(max_size=60), values.map(lambda value: json.dumps(value).encode())))
 @example(b"-" * 9)
 @example(b"1" * 6_000)
@@ -126,7 +126,7 @@ def test_anything_else_is_refused_in_words(body: bytes) -> None:
             assert refused.summary()
 
 
-@settings(max_examples=500)
+@settings(max_examples=250)
 @given(st.sampled_from(EVENT_TYPES), st.data())
 def test_bytes_that_were_damaged_never_pass_unseen(
     event_type: EventType, data: st.DataObject
