@@ -60,7 +60,7 @@ serve: $(RUN_STAMP) ## collector, processor, /explore on 127.0.0.1:8080, data in
 check: setup ## ruff and mypy
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy
+	$(PY) -m mypy --num-workers auto
 
 # Several workers at once, each with whole files; the longest files go first (tests/workers.py). A
 # test that hangs is ended after so many seconds and says where it stood. Compiled code is kept: the
