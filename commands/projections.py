@@ -18,6 +18,7 @@ from commands.settings import POSITIONAL, Stored
 from commands.tables import stdout, table
 from commands.values import size_text
 from models.policy import DEFAULT_POLICY, Policy
+from processor.claim import DROPPED
 from processor.drop_projection import drop
 from processor.projections import Described, describe
 
@@ -94,7 +95,7 @@ def _role(one: Described) -> str:
         return "before"
     if one.scope is None:
         return "candidate"
-    return "being dropped" if one.scope.get("dropped") else "part"
+    return "being dropped" if one.scope == DROPPED else "part"
 
 
 def _rules(one: Described) -> str:

@@ -49,7 +49,7 @@ from processor.log_gaps import (
     readable,
 )
 from processor.projection import Projection, find_live_projection
-from processor.projections import Place, create_candidate, places, read_policy
+from processor.projections import Place, create_candidate, places, read_policy, read_scope
 from processor.rebuild import LogStartGoneError, Part, Target
 from processor.session_places import Wanted, find_sessions
 from processor.source import Source
@@ -189,6 +189,11 @@ def _candidate(
         )
     if wanted is not None:
         raise Failure("a part is always rebuilt from its start", "Leave --into away.")
+    with reading(engine) as connection:
+        if read_scope(connection, settings.into) is not None:
+            raise Failure(
+                f"projection {settings.into} is of a part, or being dropped", "Leave --into away."
+            )
     rules = Projection(engine, settings.into).rules()
     if _overridden(settings) and _changed(settings, rules.policy) != rules.policy:
         raise Failure(

@@ -6,13 +6,16 @@ On the record's way: before the first record of a partition and inside every che
 
 import uuid
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
 from models.policy import FOLD_VERSION, Policy
 from models.tables import live_projection, progress, projections
 from processor.source import OtherLogError
+
+DROPPED: Final = {"dropped": True}
+"""The scope of a projection whose rows are being deleted: it is as good as gone."""
 
 
 class Rules(NamedTuple):
@@ -86,11 +89,11 @@ class RulesError(Exception):
 def read_rules(connection: Connection, projection: int) -> Rules:
     """Errors: `ProjectionMissingError`, `RulesError`."""
     row = connection.execute(
-        select(projections.c.policy, projections.c.fold_version).where(
+        select(projections.c.policy, projections.c.fold_version, projections.c.scope).where(
             projections.c.projection == projection
         )
     ).first()
-    if row is None:
+    if row is None or row.scope == DROPPED:
         raise ProjectionMissingError(projection)
     if row.fold_version != FOLD_VERSION:
         raise RulesError(projection, row.fold_version)

@@ -18,7 +18,7 @@ from models.tables import (
     progress,
     projections,
 )
-from processor.claim import ProjectionMissingError
+from processor.claim import DROPPED, ProjectionMissingError
 from processor.database import DatabaseAwayError, writing
 from processor.postgres_claim import lock_live_projection
 from processor.postgres_engine import is_postgres
@@ -71,7 +71,8 @@ def drop(engine: Engine, projection: int) -> None:
         else:
             _delete_rows(engine, table, projection)
     with writing(engine) as connection:
-        for table in (closes_outbox, log_gap_rows, projections):
+        # `progress` again: a claim that began before the mark may have been committed after it.
+        for table in (closes_outbox, log_gap_rows, progress, projections):
             connection.execute(delete(table).where(table.c.projection == projection))
 
 
@@ -83,7 +84,7 @@ def _mark(engine: Engine, projection: int) -> None:
         if live is not None and live.projection == projection:
             raise LiveProjectionError(projection)
         mine = projections.c.projection == projection
-        marked = connection.execute(update(projections).where(mine).values(scope={"dropped": True}))
+        marked = connection.execute(update(projections).where(mine).values(scope=DROPPED))
         if marked.rowcount == 0:
             raise ProjectionMissingError(projection)
         connection.execute(delete(progress).where(progress.c.projection == projection))

@@ -151,10 +151,11 @@ class Projection:
         )
         live: dict[int, list[LiveSession]] = {partition: [] for partition in partitions}
         with reading(self._engine) as connection:
+            # Before the rules: without its places the projection is being dropped, and they say so.
+            left = {row.log_partition: row for row in connection.execute(places)}
             rules = read_rules(connection, self.projection)
             if self._follows_live and not rules.is_live:
                 raise NotLiveError(self.projection)
-            left = {row.log_partition: row for row in connection.execute(places)}
             for partition, *row in self._rows.read_live(connection, self.projection, partitions):
                 live[partition].append(LiveSession(*row))
             forgotten_ids = forgotten(connection)

@@ -12,7 +12,8 @@ from models.policy import FOLD_VERSION, Policy
 from models.records import Event, Record
 from models.rows import Summary
 from models.tables import closes_outbox, live_projection, projections
-from processor.claim import Claim, ProjectionMissingError, RulesError, StaleOwnerError
+from processor import drop_projection
+from processor.claim import Claim, ProjectionMissingError, RulesError, StaleOwnerError, take
 from processor.projection import (
     IDS_MAX,
     Projection,
@@ -20,6 +21,7 @@ from processor.projection import (
     ensure_live_projection,
     find_live_projection,
 )
+from processor.projections import create_candidate
 from processor.quiet import offset_of
 from processor.snapshot import dump
 from processor.source import Close, OtherLogError
@@ -131,6 +133,28 @@ class ProjectionContract:
         with engine.begin() as connection:
             connection.execute(update(live_projection).values(projection=99))
         assert projection.rules().is_live is False
+
+    def test_what_is_being_dropped_is_claimed_by_nobody(
+        self, engine: Engine, projection: Projection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nor does the next projection of its number begin where a claim in flight was."""
+        mark = drop_projection._mark
+
+        def mark_between_claims(engine: Engine, number: int) -> None:
+            mark(engine, number)
+            with pytest.raises(ProjectionMissingError, match=f"no projection {number}"):
+                Projection(engine, number).claim(0, LOG, 500)
+            with engine.begin() as connection:
+                take(connection, number, LOG, {1: 500})
+
+        monkeypatch.setattr(drop_projection, "_mark", mark_between_claims)
+        candidate = create_candidate(engine, POLICY, None, T0)
+        Projection(engine, candidate).claim(0, LOG, 400)
+        drop_projection.drop(engine, candidate)
+        assert create_candidate(engine, POLICY, None, T0) == candidate
+        again = Projection(engine, candidate)
+        for partition in (0, 1):
+            assert again.restore(again.claim(partition, LOG, 1)).next_offset == 1
 
     # --- claims ---------------------------------------------------------------------------------
 

@@ -80,9 +80,13 @@ def test_a_part(folder: Path) -> None:
     rows = run(folder, "rebuild", "--from", "2020-01-01", "--to", "2100-01-01")
     assert "holds 10 sessions" in rows.stdout, rows.stderr
     number = rows.stdout.split()[1]
-    refused = run(folder, "promote", number)
-    assert refused.returncode == 1
-    assert "a part of the sessions" in refused.stderr
+    for command, text in (
+        (("promote", number), "a part of the sessions"),
+        (("rebuild", "--into", number), f"projection {number} is of a part"),
+    ):
+        refused = run(folder, *command)
+        assert refused.returncode == 1
+        assert text in refused.stderr
 
 
 @pytest.mark.parametrize(
