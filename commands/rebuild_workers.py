@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -30,6 +30,8 @@ from processor.rebuild import Part, RebuildBounds, batches_of, rebuild_part
 CONTEXT: Final = get_context("fork") if sys.platform == "linux" else get_context("spawn")
 """How a worker comes to be. A forked one begins at once; another one first imports what this one
 has, for a second. Elsewhere the system's own libraries may not survive a fork."""
+
+Turn = AbstractContextManager[object]
 
 
 class Job(NamedTuple):
@@ -69,7 +71,7 @@ def workers(jobs: Sequence[Job]) -> Iterator[Callable[[Callable[[Moved], object]
     """
     if len(jobs) == 1:
         tune_interpreter()
-        yield partial(_rebuild, jobs[0])
+        yield partial(_rebuild, jobs[0], nullcontext())
         return
     with _started(jobs) as connections:
         yield partial(_listen, connections)
@@ -103,10 +105,11 @@ def _receive(connection: Connection) -> Moved | Ended:
 def _started(jobs: Sequence[Job]) -> Iterator[list[Connection]]:
     processes: list[BaseProcess] = []
     connections = []
+    turn = CONTEXT.Lock()
     try:
         for job in jobs:
             ours, theirs = CONTEXT.Pipe(duplex=False)
-            process = CONTEXT.Process(target=_run, args=(job, theirs), daemon=True)
+            process = CONTEXT.Process(target=_run, args=(job, turn, theirs), daemon=True)
             process.start()
             theirs.close()
             processes.append(process)
@@ -120,12 +123,12 @@ def _started(jobs: Sequence[Job]) -> Iterator[list[Connection]]:
             started.join()
 
 
-def _run(job: Job, connection: Connection) -> None:
+def _run(job: Job, turn: Turn, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all: the parent ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
     tune_interpreter()
     try:
-        _rebuild(job, connection.send)
+        _rebuild(job, turn, connection.send)
     except BrokenPipeError:
         return
     except Exception as error:  # noqa: BLE001 - the worker's main loop: the parent tells it
@@ -152,13 +155,16 @@ def _told(error: Exception) -> str:
     return f"unexpected error, a defect of bookended: {error!r}\nPlease report it."
 
 
-def _rebuild(job: Job, moved: Callable[[Moved], object]) -> None:
+def _rebuild(job: Job, turn: Turn, moved: Callable[[Moved], object]) -> None:
+    """`turn`: shared by all that write to one SQLite file. It has one writer at a time, and of many
+    checkpoints that come at once the last would wait for longer than a database is waited for."""
     archives: dict[int, PartitionArchive] = {}
     if job.archive is not None:
         archives = {archive.partition: archive for archive in read_archive(job.archive)}
     bounds = RebuildBounds()
     with database(job.settings) as engine:
-        projection = Projection(engine, job.projection)
+        turns = turn if job.settings.is_database_embedded else nullcontext()
+        projection = Projection(engine, job.projection, turn=turns)
         for part in job.parts:
             with ExitStack() as stack:
                 source = open_reader(job.settings, stack) if job.reads_log else None

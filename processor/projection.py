@@ -7,6 +7,7 @@ never `ingest`.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
@@ -55,6 +56,8 @@ from processor.sql_rows import PartitionBatch
 IDS_MAX: Final = 500
 """Ids in one look-up; SQLite takes 32,766 values a statement."""
 
+_NO_TURNS: Final = nullcontext()
+
 
 class LiveSession(NamedTuple):
     """A live session as its row has it; `due_at`: the first T at which a tick must look at it."""
@@ -92,8 +95,17 @@ class Projection:
     live (`follow`). Every method: `DatabaseAwayError`, `DatabaseDamagedError`.
     """
 
-    def __init__(self, engine: Engine, projection: int, *, follows_live: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        projection: int,
+        *,
+        follows_live: bool = False,
+        turn: AbstractContextManager[object] = _NO_TURNS,
+    ) -> None:
+        """`turn`: what is held while the projection's partitions are written."""
         self._engine = engine
+        self._turn = turn
         self.projection = projection
         self._follows_live = follows_live
         self._rows = postgres_rows if is_postgres(engine) else sql_rows
@@ -125,7 +137,7 @@ class Projection:
         Errors: `NotLiveError`, `OtherLogError`, `ProjectionMissingError`, `RulesError`.
         """
         self.must_be_current()  # or one of other rules is stood by for that was left long since
-        with writing(self._engine) as connection:
+        with self._turn, writing(self._engine) as connection:
             read_rules(connection, self.projection)
             if is_postgres(connection):
                 lock_progress(connection, self.projection, log[1], start_offsets)
@@ -200,8 +212,9 @@ class Projection:
         Errors: `StaleOwnerError`: nothing was written. `DatabaseAwayError`: it may have been, the
         caller must forget what it has and claim anew.
         """
-        with writing(self._engine, locks_late=True) as connection:
+        with ExitStack() as turn, writing(self._engine, locks_late=True) as connection:
             put_in_place = self._rows.stage(connection, self.projection, topic, batches)
+            turn.enter_context(self._turn)
             claims = [
                 advance(connection, self.projection, batch.claim, batch.next_offset, batch.tick)
                 for batch in batches

@@ -1,7 +1,9 @@
 """SQLite as the projection's database: the contract, its faults, and readers beside the writer."""
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,28 @@ def test_rows_are_made_before_the_lock_is_taken(
     monkeypatch.setattr(sql_rows, "stage", stage_beside_another_writer)
     checkpoint(database)
     other.close()
+
+
+def test_writers_in_turn_wait_for_each_other_and_not_for_a_time_out(
+    database: Engine, path: Path
+) -> None:
+    """Here the time-out is none at all, and each has the lock for long."""
+    number = ensure_live_projection(database, Policy(), T0)
+    turn = threading.Lock()
+
+    def write(partition: int) -> None:
+        engine = open_database(f"sqlite:///{path}", busy_timeout_ms=0)
+        projection = Projection(engine, number, turn=turn)
+        claim = projection.claim(partition, LOG, 1)
+        for next_offset in range(2, 12):
+            rows = written(closed_session(partition, "x" * 1_000_000))
+            (claim,) = projection.checkpoint("", [batch(claim, next_offset, rows)])
+        engine.dispose()
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(write, partition) for partition in range(3)]:
+            done.result()
+    assert Projection(database, number).next_offsets() == {0: 11, 1: 11, 2: 11}
 
 
 def test_a_full_disk_is_away_and_leaves_nothing_half_written(database: Engine) -> None:
