@@ -94,9 +94,13 @@ GOALS: Final = {
 }
 
 
-def run_quickly(bench: str, path: Path) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Of all benchmarks, one after the other in one process, as `make bench` runs them."""
+    path = tmp_path_factory.mktemp("bench") / "results.json"
+    chosen = [word for bench in BENCHES for word in ("--only", bench)]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.run", "--quick", "--only", bench, "--json", str(path)],
+        [sys.executable, "-m", "tests.bench.run", "--quick", *chosen, "--json", str(path)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -107,14 +111,16 @@ def run_quickly(bench: str, path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("bench", BENCHES)
-def test_a_benchmark_gives_its_figures(bench: str, tmp_path: Path) -> None:
-    results = run_quickly(bench, tmp_path / "results.json")
+def test_all_benchmarks_run(results: dict[str, Any]) -> None:
     assert results["quick"] is True
-    figures = results["figures"]
+    assert [*dict.fromkeys(figure["bench"] for figure in results["figures"])] == [*BENCHES]
+
+
+@pytest.mark.parametrize("bench", BENCHES)
+def test_a_benchmark_gives_its_figures(bench: str, results: dict[str, Any]) -> None:
+    figures = [figure for figure in results["figures"] if figure["bench"] == bench]
     assert [figure["name"] for figure in figures if figure["goal"]] == GOALS[bench]
     for figure in figures:
-        assert figure["bench"] == bench
         assert figure["samples"]
         # A moment's work may be too little for a clock: 0 is a figure, less than that is none.
         assert all(isfinite(sample) and sample >= 0 for sample in figure["samples"]), figure
