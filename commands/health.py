@@ -4,10 +4,12 @@ Beside the record's way; the collector has the same routes on its own port. Impo
 form of the answers.
 """
 
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from socket import AF_INET6
+from socket import AF_INET6, SHUT_RDWR
 from socketserver import ThreadingMixIn
 from threading import Thread
 from typing import Any, Final
@@ -24,12 +26,43 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 _METHODS: Final = ("GET", "HEAD")
 _SILENT_AFTER_S: Final = 10.0
+_TAKEN_S_MAX: Final = 20.0
+_CONNECTIONS_MAX: Final = 100
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """A thread a request: a slow reader of metrics does not hold up a probe."""
+    """A thread a request: a slow reader of metrics does not hold up a probe. No more than
+    `_CONNECTIONS_MAX` at a time, none for longer than `_TAKEN_S_MAX`."""
 
     daemon_threads = True
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        self._begun: dict[Any, float] = {}
+        super().__init__(*args, **more)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if len(self._begun) >= _CONNECTIONS_MAX:
+            super().shutdown_request(request)
+            return
+        self._begun[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._begun.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Every half second: wakes the thread of a client that sends or reads too slowly."""
+        latest = time.monotonic() - _TAKEN_S_MAX
+        for request, begun_at in self._begun.copy().items():
+            if begun_at < latest:
+                with suppress(OSError):
+                    request.shutdown(SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes, or says nothing, is no fault: probes of a port do both."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(WSGIRequestHandler):
