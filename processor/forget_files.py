@@ -8,7 +8,7 @@ next run. Imports `models`, `forgetting` and the archive's modules.
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -27,10 +27,12 @@ from processor.forgetting import disguised
 _UNREADABLE: Final = b"forgotten"
 _OF_SESSIONS: Final = (
     'SELECT "offset", received_at, CAST(key AS BLOB), CAST(value AS BLOB) FROM log_records '
-    "WHERE key IN (SELECT value FROM json_each(?))"
+    'WHERE key IN (SELECT value FROM json_each(?)) AND "offset" > ? ORDER BY "offset" LIMIT ?'
 )
 _BUSY_TIMEOUT_S: Final = 30.0
-_ROWS_MAX: Final = 500
+_IDS_MAX: Final = 500
+_ROWS_MAX: Final = 100
+"""Records in hand at once; each may be an offline list of 9 MiB."""
 
 
 def sessions_in_archive(archive: PartitionArchive, visitor_id: str) -> set[str]:
@@ -147,8 +149,8 @@ def forget_in_log(path: Path, ids: Collection[str], secret: bytes) -> int:
         log.execute("PRAGMA secure_delete = ON")
         changed = 0
         wanted = sorted(ids)
-        for at in range(0, len(wanted), _ROWS_MAX):
-            changed += _forget_rows(log, wanted[at : at + _ROWS_MAX], secret)
+        for at in range(0, len(wanted), _IDS_MAX):
+            changed += _forget_sessions(log, json.dumps(wanted[at : at + _IDS_MAX]), secret)
         _clear_wal(log)
         return changed
 
@@ -160,14 +162,19 @@ def _clear_wal(log: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("database is locked by a reader")
 
 
-def _forget_rows(log: sqlite3.Connection, ids: list[str], secret: bytes) -> int:
-    rows = [LogRecord(0, *row) for row in log.execute(_OF_SESSIONS, (json.dumps(ids),))]
-    changes = [(record, _forgotten(record, secret)) for record in rows]
+def _forget_sessions(log: sqlite3.Connection, ids: str, secret: bytes) -> int:
+    changed, after = 0, -1
+    while rows := log.execute(_OF_SESSIONS, (ids, after, _ROWS_MAX)).fetchall():
+        changed += _forget_rows(log, [LogRecord(0, *row) for row in rows], secret)
+        after, *_ = rows[-1]
+    return changed
+
+
+def _forget_rows(log: sqlite3.Connection, records: Sequence[LogRecord], secret: bytes) -> int:
+    changes = [(record, _forgotten(record, secret)) for record in records]
     different = [(new.value, old.offset) for old, new in changes if new.value != old.value]
-    for at in range(0, len(different), _ROWS_MAX):
+    if different:
         log.execute("BEGIN IMMEDIATE")
-        log.executemany(
-            'UPDATE log_records SET value = ? WHERE "offset" = ?', different[at : at + _ROWS_MAX]
-        )
+        log.executemany('UPDATE log_records SET value = ? WHERE "offset" = ?', different)
         log.execute("COMMIT")
     return len(different)

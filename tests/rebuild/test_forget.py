@@ -109,7 +109,8 @@ def test_an_archive_names_nobody_and_stays_whole(filled: World, tmp_path: Path) 
     assert forget_in_archive(read, ids, SECRET, lambda _: None) == 3  # harmless
 
 
-def test_the_embedded_log_names_nobody(filled: World) -> None:
+def test_the_embedded_log_names_nobody(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forget_files, "_ROWS_MAX", 2)  # more than once
     before = rows_of(filled.engine, 1)
     ids = sessions_of_visitor(filled.engine, "ada-77")
     ids |= sessions_of_visitor(filled.engine, "bob")
