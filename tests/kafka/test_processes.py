@@ -128,8 +128,8 @@ def test_leaving_needs_a_name_and_a_log_in_kafka(tmp_path: Path) -> None:
     kafka = "kafka://127.0.0.1:9/x"
     for args, told in (
         (("--instance-id", "one"), "is a file, and its one processor is in no group"),
-        (("--log", kafka), "Give the --instance-id of the processor that is gone for good"),
+        (("--log", kafka), "say who is gone for good: the processor's --instance-id"),
     ):
         done = Cli(tmp_path)("leave", *args)
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert told in done.stderr
