@@ -5,6 +5,8 @@ what a connection gets is decided by how long an acknowledgement takes. The brok
 with server and load, and the empty app has them for itself: requests a second are what one machine
 gives in the end, the time of the server's core is what of it is the collector's. The client's
 threads run on the server's core and count; its buffers count in the memory, told at its highest.
+The broker is warmed up first: for its first minute of load, Java's compilers take more of the cores
+than the broker itself, and one in production runs for weeks.
 """
 
 import tempfile
@@ -26,6 +28,7 @@ from tests.bench.workers import cores, worker
 
 _SESSIONS: Final = 1_024
 _CONNECTIONS: Final = (64, 512)
+_WARM_UP_S: Final = 20.0
 _KAFKA_PYTHON: Final = "collector, Kafka by kafka-python"
 _LIBRDKAFKA: Final = "collector, Kafka by librdkafka"
 
@@ -52,6 +55,10 @@ def bench(effort: Effort) -> list[Figure]:
             name: stack.enter_context(worker(serve, name, place, server_core))
             for name, place in places.items()
         }
+        for name in (_KAFKA_PYTHON, _LIBRDKAFKA):
+            effort.tell(f"warming up: {name}")
+            warm_up_s = duration_s if effort.quick else _WARM_UP_S
+            take_turn(servers[name], pinger, Order(0, session_ids, warm_up_s))
 
         def contender(name: str, connections: int) -> Callable[[], float]:
             order = Order(0, session_ids, duration_s, connections)

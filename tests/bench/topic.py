@@ -11,6 +11,7 @@ from confluent_kafka import Producer
 from kafka import KafkaConsumer, TopicPartition
 
 from deploy.local import LocalKafka
+from ingest.kafka_client import COMPRESSION
 from models.kafka_log import KafkaLog
 from models.placement import Placement
 from tests.bench.figures import Effort
@@ -35,7 +36,7 @@ def broker_for(effort: Effort, directory: Path) -> LocalKafka:
 def fill(log: KafkaLog, placement: Placement, stored: Iterable[Stored]) -> int:
     """The records by partition; how many that are."""
     producer = Producer(
-        {"bootstrap.servers": log.servers[0], "linger.ms": 20, "compression.type": "gzip"}
+        {"bootstrap.servers": log.servers[0], "linger.ms": 20, "compression.type": COMPRESSION}
     )
     count = 0
     for received_at, key, value in stored:
