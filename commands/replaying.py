@@ -8,10 +8,11 @@ other record. It may be killed at any line and started again without doubling a 
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy.exc import DBAPIError
 
 from commands.errors import Failure
 from commands.locks import sole
@@ -197,13 +198,21 @@ def sole_replay(settings: Stored, engine: Engine) -> Iterator[None]:
         try:
             yield
         finally:
-            connection.invalidate()  # back in the pool it would keep the lock
+            _unlock(connection)
 
 
 def _locks(connection: Connection) -> bool:
     """The lock is the connection's, and ends with it."""
     lock = connection.execute(text("SELECT pg_try_advisory_lock(:number)"), {"number": _LOCK})
     return bool(lock.scalar_one())
+
+
+def _unlock(connection: Connection) -> None:
+    """Said, and not left to the connection's end, which the server notices some time later: a
+    replay that comes next would be refused. Where the connection is lost, the lock is too."""
+    with suppress(DBAPIError):
+        connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": _LOCK})
+    connection.invalidate()
 
 
 def is_readable(letter: StoredLetter) -> bool:

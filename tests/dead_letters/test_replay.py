@@ -172,14 +172,13 @@ def test_an_acknowledgement_that_is_lost_doubles_nothing(
 
 
 def test_one_replay_at_a_time(site: Site) -> None:
-    with (
-        sole_replay(site.settings, site.engine),
-        pytest.raises(Failure, match="another replay"),
-        sole_replay(site.settings, site.engine),
-    ):
-        pass
-    with sole_replay(site.settings, site.engine):
-        pass
+    for _ in range(20):  # the next may come at once
+        with (
+            sole_replay(site.settings, site.engine),
+            pytest.raises(Failure, match="another replay"),
+            sole_replay(site.settings, site.engine),
+        ):
+            pass
 
 
 def test_another_log_is_refused(site: Site) -> None:
