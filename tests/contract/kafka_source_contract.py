@@ -6,6 +6,7 @@ Only for tests. A subclass says how a source is made; what is its own client's h
 import threading
 import time
 import uuid
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -127,8 +128,9 @@ def poll_until(deadline: float, *sources: Source) -> None:
 class KafkaSourceContract(SourceContract):
     """Subclasses give `make`."""
 
+    @abstractmethod
     def make(self, log: KafkaLog, membership: Membership) -> Source:
-        raise NotImplementedError
+        """The source of one client."""
 
     @pytest.fixture
     def log(self, topic: Topic) -> Log:

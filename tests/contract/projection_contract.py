@@ -3,6 +3,7 @@
 Only for tests. One class per interface: SQLite is the first to run it.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import pytest
@@ -82,12 +83,13 @@ def closed_session(number: int, title: str = "film") -> SessionState:
     )
 
 
-class ProjectionContract:
+class ProjectionContract(ABC):
     """Subclasses give the fixture `engine`: a database with the newest schema, and no rows."""
 
     @pytest.fixture
+    @abstractmethod
     def engine(self) -> Engine:
-        raise NotImplementedError
+        """What is tested, of one implementation."""
 
     @pytest.fixture
     def projection(self, engine: Engine) -> Projection:

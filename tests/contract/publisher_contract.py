@@ -4,6 +4,7 @@ Only for tests. One class per interface: the embedded log is the first to run it
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -77,12 +78,13 @@ async def fails(publisher: Publisher) -> PublishError:
     return caught.value
 
 
-class PublisherContract:
+class PublisherContract(ABC):
     """Subclasses give the fixture `log`: an empty log."""
 
     @pytest.fixture
+    @abstractmethod
     def log(self) -> PublishedLog:
-        raise NotImplementedError
+        """What is tested, of one implementation."""
 
     def test_what_is_published_is_in_the_log_at_once(self, log: PublishedLog) -> None:
         async def use(publisher: Publisher) -> None:

@@ -4,6 +4,7 @@ Only for tests. One class per interface: the embedded log is the first to run it
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -37,12 +38,13 @@ class Log(Protocol):
         ...
 
 
-class SourceContract:
+class SourceContract(ABC):
     """Subclasses give the fixture `log`: an empty log with partition 0."""
 
     @pytest.fixture
+    @abstractmethod
     def log(self) -> Log:
-        raise NotImplementedError
+        """What is tested, of one implementation."""
 
     def test_an_empty_log_ends_where_it_starts(self, log: Log) -> None:
         source = log.open()
