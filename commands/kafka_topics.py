@@ -5,7 +5,7 @@ create topics. Imports `topics` and `models`.
 """
 
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any, Final
 
 from kafka import KafkaAdminClient
@@ -14,7 +14,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from commands.errors import CHECK_BROKERS, Failure
 from commands.topics import IN_SYNC_MIN, REPLICAS_FOR_IN_SYNC, Topic
-from models.kafka_clients import kafka_python_settings
+from models.kafka_clients import kafka_python_settings, letting_go
 from models.kafka_log import CLOSES_KEPT_MS, MESSAGE_BYTES_MAX, KafkaLog
 from models.placement import Placement
 
@@ -107,7 +107,7 @@ def admin(log: KafkaLog) -> Iterator[Any]:
             bootstrap_timeout_ms=_ASKED_WITHIN_MS,
             request_timeout_ms=_ASKED_WITHIN_MS,
         )
-        with closing(client):
+        with letting_go(client):
             yield client
     except KafkaError as error:
         text = " ".join(str(error).split())[:200]

@@ -18,7 +18,7 @@ from commands.kafka_clients import kafka_publisher
 from commands.settings import Logged
 from ingest.embedded_publisher import EmbeddedPublisher
 from ingest.publisher import Publisher
-from models.kafka_clients import kafka_python_settings
+from models.kafka_clients import kafka_python_settings, let_go, letting_go
 from models.kafka_log import MESSAGE_BYTES_MAX, KafkaLog
 from models.placement import PARTITIONS_MAX, PartitionCount, Placement
 from processor.embedded_source import EmbeddedSource
@@ -138,7 +138,7 @@ class _KafkaAgain:
             "bootstrap_timeout_ms": _ASKED_WITHIN_MS,
         }
         with self._faults():
-            with closing(KafkaAdminClient(**connection)) as admin:
+            with letting_go(KafkaAdminClient(**connection)) as admin:
                 self._log_id = log_id_of(log, admin)
             self._consumer = KafkaConsumer(
                 **connection,
@@ -186,7 +186,7 @@ class _KafkaAgain:
         return PublisherTo(kafka_publisher(self._kafka, chosen), chosen)
 
     def close(self) -> None:
-        self._consumer.close()
+        let_go(self._consumer.close)
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

@@ -22,7 +22,7 @@ from ingest.kafka_client import (
     Told,
     UndeliveredError,
 )
-from models.kafka_clients import kafka_python_settings
+from models.kafka_clients import kafka_python_settings, letting_go
 from models.kafka_log import REQUEST_BYTES_MAX, KafkaLog
 
 _METADATA_ASKED_EVERY_S: Final = 0.02
@@ -36,11 +36,8 @@ class KafkaPythonBrokers:
 
     def leaders(self) -> Sequence[bool]:
         try:
-            admin = KafkaAdminClient(**self._connection(PROBE_TIMEOUT_MS))
-            try:
+            with letting_go(KafkaAdminClient(**self._connection(PROBE_TIMEOUT_MS))) as admin:
                 (topic,) = admin.describe_topics([self._kafka.topic])
-            finally:
-                admin.close()
         except KafkaError as error:
             raise BrokersAwayError(_reason(error)) from error
         if topic["error_code"]:
@@ -119,7 +116,7 @@ class KafkaPythonProducer:
     def close(self) -> None:
         try:
             self._producer.close(timeout=CLOSED_WITHIN_S)
-        except KafkaError:
+        except Exception:  # noqa: BLE001 - kafka-python's own slips too (`let_go`)
             self.abort()
 
     def abort(self) -> None:

@@ -3,7 +3,6 @@
 Beside the record's way: under `kafka_closes`. Imports `models` and its neighbours only.
 """
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -13,7 +12,7 @@ from kafka.errors import KafkaError
 
 from ingest.kafka_client import BrokersAwayError
 from ingest.kafka_closes import Range
-from models.kafka_clients import kafka_python_settings
+from models.kafka_clients import kafka_python_settings, let_go
 from models.kafka_log import KafkaLog
 
 _ASKED_WITHIN_MS: Final = 5_000
@@ -69,8 +68,7 @@ class KafkaPythonTopic:
         ]
 
     def close(self) -> None:
-        with contextlib.suppress(KafkaError):
-            self._consumer.close(timeout_ms=_ASKED_WITHIN_MS)
+        let_go(self._consumer.close, timeout_ms=_ASKED_WITHIN_MS)
 
     def _place(self, partition: int) -> TopicPartition:
         return TopicPartition(self._topic, partition)

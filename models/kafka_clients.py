@@ -4,12 +4,23 @@ Beside the record's way: collector, processor and commands connect with these. I
 neighbours only, neither of the libraries.
 """
 
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, Protocol, TypeVar
 
 from models.kafka_log import KafkaLog, KafkaSecurity
 
 _RECONNECT_MS_MAX: Final = 1_000
 _SILENT: Final = 0
+
+
+class Closable(Protocol):
+    """A client of kafka-python."""
+
+    def close(self) -> object: ...
+
+
+Client = TypeVar("Client", bound=Closable)
 
 
 def kafka_python_settings(log: KafkaLog, client_id: str) -> dict[str, Any]:
@@ -20,6 +31,25 @@ def kafka_python_settings(log: KafkaLog, client_id: str) -> dict[str, Any]:
         "reconnect_backoff_max_ms": _RECONNECT_MS_MAX,
         **({} if log.security is None else _kafka_python_security(log.security)),
     }
+
+
+def let_go(close: Callable[..., object], **arguments: Any) -> None:
+    """Closes a client of kafka-python whose work is done or given up: nothing hangs on it any more.
+
+    Whatever `close` raises is no fault of that work. Brokers may be away; and it takes things apart
+    beside the client's own thread, on whose steps it now and then stumbles (`AssertionError`).
+    """
+    with suppress(Exception):
+        close(**arguments)
+
+
+@contextmanager
+def letting_go(client: Client) -> Iterator[Client]:
+    """Lets go of the client at the end of the block."""
+    try:
+        yield client
+    finally:
+        let_go(client.close)
 
 
 def _kafka_python_security(security: KafkaSecurity) -> dict[str, Any]:

@@ -5,13 +5,12 @@ compacted; key session id, value the time of the close in ms as decimal text; no
 back. Imports `models`, `closes` and `source`; never `ingest`.
 """
 
-import contextlib
 from collections.abc import Sequence
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from models.kafka_clients import kafka_python_settings
+from models.kafka_clients import kafka_python_settings, let_go
 from models.kafka_log import KafkaLog
 from processor.closes import ANSWERED_WITHIN_MS, DELIVERED_WITHIN_MS, value_of
 from processor.source import Close, LogAwayError
@@ -66,6 +65,5 @@ class KafkaCloses:
 
     def close(self) -> None:
         if self._producer is not None:
-            with contextlib.suppress(KafkaError):
-                self._producer.close(timeout=2 * DELIVERED_WITHIN_MS / 1000)
+            let_go(self._producer.close, timeout=2 * DELIVERED_WITHIN_MS / 1000)
             self._producer = None

@@ -5,15 +5,15 @@ the topic's, whoever else reads them. On kafka-python, whichever client the proc
 `models`, `source` and the connection of `kafka_source`.
 """
 
-import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 
+from models.kafka_clients import let_go
 from models.kafka_log import MESSAGE_BYTES_MAX, KafkaLog
 from models.records import LogRecord
 from processor.group_source import FETCH_BYTES_MAX
@@ -31,9 +31,11 @@ class KafkaReader:
         self._kafka = log
         self._next_offsets: dict[int, int] = {}
         with self._faults(), ExitStack() as opened:
-            self._admin = opened.enter_context(closing(KafkaAdminClient(**connection_of(log))))
+            self._admin = KafkaAdminClient(**connection_of(log))
+            opened.callback(let_go, self._admin.close)
             self._log_id = log_id_of(log, self._admin)
-            self._consumer = opened.enter_context(closing(_consumer(log)))
+            self._consumer = _consumer(log)
+            opened.callback(let_go, self._consumer.close)
             self._partitions = sorted(self._consumer.partitions_for_topic(log.topic) or ())
             opened.pop_all()
 
@@ -113,10 +115,8 @@ class KafkaReader:
         """A reader without a group tells Kafka no offsets."""
 
     def close(self) -> None:
-        with contextlib.suppress(KafkaError):
-            self._consumer.close(autocommit=False, timeout_ms=_ASKED_WITHIN_MS)
-        with contextlib.suppress(KafkaError):
-            self._admin.close()
+        let_go(self._consumer.close, autocommit=False, timeout_ms=_ASKED_WITHIN_MS)
+        let_go(self._admin.close)
 
     def _place(self, partition: int) -> TopicPartition:
         return TopicPartition(self._kafka.topic, partition)

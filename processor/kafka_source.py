@@ -8,7 +8,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 from kafka import (
@@ -31,7 +31,7 @@ from kafka.errors import (
     UnknownMemberIdError,
 )
 
-from models.kafka_clients import kafka_python_settings
+from models.kafka_clients import kafka_python_settings, let_go
 from models.kafka_log import MESSAGE_BYTES_MAX, KafkaLog
 from models.records import LogRecord
 from processor.group import InstanceTakenError, Membership
@@ -109,7 +109,8 @@ class KafkaSource(GroupSource):
         self._generations = _Generations()
         self._unsettled, self._silent = _Trouble(), _Trouble()
         with self._faults(), ExitStack() as opened:
-            self._admin = opened.enter_context(closing(KafkaAdminClient(**connection_of(log))))
+            self._admin = KafkaAdminClient(**connection_of(log))
+            opened.callback(let_go, self._admin.close)
             self._log_id = log_id_of(log, self._admin)
             self._consumer = self._join()
             opened.pop_all()
@@ -121,7 +122,7 @@ class KafkaSource(GroupSource):
             consumer.beginning_offsets([self._place(0)], timeout_ms=_ASKED_WITHIN_MS)
             consumer.subscribe([self._kafka.topic], listener=self._generations)
         except BaseException:
-            consumer.close(autocommit=False, timeout_ms=0)
+            let_go(consumer.close, autocommit=False, timeout_ms=0)
             raise
         return consumer
 
@@ -250,12 +251,10 @@ class KafkaSource(GroupSource):
 
     def close(self) -> None:
         self._leave()
-        with contextlib.suppress(KafkaError):
-            self._admin.close()
+        let_go(self._admin.close)
 
     def _leave(self) -> None:
-        with contextlib.suppress(KafkaError):
-            self._consumer.close(autocommit=False, timeout_ms=_ASKED_WITHIN_MS)
+        let_go(self._consumer.close, autocommit=False, timeout_ms=_ASKED_WITHIN_MS)
 
     def _place(self, partition: int) -> TopicPartition:
         return TopicPartition(self._kafka.topic, partition)

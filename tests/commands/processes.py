@@ -134,6 +134,8 @@ class Server:
         self._reader.join(PATIENCE_S)
         while (line := self._coming.get(timeout=PATIENCE_S)) is not None:
             self.lines.append(line)
+        if code:  # a test that wanted another one shows why
+            sys.stdout.write("\n".join([f"ended with {code}:", *self.lines, ""]))
         return code
 
     def end(self) -> None:

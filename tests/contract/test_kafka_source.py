@@ -4,6 +4,7 @@ import contextlib
 import time
 
 import pytest
+from kafka import KafkaConsumer
 from kafka.coordinator.base import MemberState
 
 from deploy.local import LocalKafka
@@ -57,6 +58,25 @@ class TestKafkaSource(KafkaSourceContract):
         coordinator._disable_heartbeat()
         with pytest.raises(InstanceTakenError, match="has joined as instance same"):
             drained(source, 200)
+
+    def test_a_client_that_stumbles_over_its_own_end_is_no_fault(
+        self, topic: Topic, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """kafka-python takes itself apart beside its own thread; by then all is written."""
+        closed = []
+
+        def close(client: object, **_: object) -> None:
+            closed.append(client)
+            really_close(client)
+            raise AssertionError
+
+        source = topic.join(small("stumbling"), [0])
+        assert isinstance(source, KafkaSource)
+        really_close = KafkaConsumer.close
+        monkeypatch.setattr(KafkaConsumer, "close", close)
+        source.close()
+        assert closed == [source._consumer]
+        assert source._admin._closed
 
     def test_joining_anew_goes_on_when_the_broker_comes_back(
         self, topic: Topic, broker: LocalKafka, monkeypatch: pytest.MonkeyPatch
