@@ -38,7 +38,7 @@ _SERVED_EVERY_S: Final = 0.001
 _LINGER_MS: Final = 0.5
 """Longer than a batch takes to be given. With 3 ms only the answers come later."""
 
-_COMPRESSION_LEVEL: Final = 1
+COMPRESSION_LEVEL: Final = 1
 """Less than half the bytes of none, for 5 µs a record in batches of six and 1 µs in larger ones."""
 
 _CLIENT_ID: Final = "bookended-collector"
@@ -87,7 +87,7 @@ class LibrdkafkaBrokers:
                 "message.max.bytes": REQUEST_BYTES_MAX,
                 "batch.size": BATCH_BYTES_MAX,
                 "compression.type": COMPRESSION,
-                "compression.level": _COMPRESSION_LEVEL,
+                "compression.level": COMPRESSION_LEVEL,
                 "queue.buffering.max.messages": self._records_max,
                 "queue.buffering.max.kbytes": self._bytes_max // 1024,
             }

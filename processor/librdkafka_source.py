@@ -77,7 +77,8 @@ _READ_AHEAD: Final = {
     "queued.min.messages": 5_000,  # a poll's: it is read ahead while that one is folded
     "queued.max.messages.kbytes": FETCH_BYTES_MAX // 1024,
     "fetch.max.bytes": FETCH_BYTES_MAX,
-    "max.partition.fetch.bytes": 1024 * 1024,
+    "max.partition.fetch.bytes": FETCH_BYTES_MAX,
+    "message.max.bytes": FETCH_BYTES_MAX,  # of a producer; must not be more than an answer's
     "fetch.min.bytes": FETCH_BYTES_MIN,
     "fetch.wait.max.ms": FETCH_WAIT_MS,
     "fetch.queue.backoff.ms": 10,

@@ -42,6 +42,8 @@ GOALS: Final = {
         "processor's memory above 1.5 KiB a session, kafka-python",
         "into PostgreSQL, librdkafka, to its bare loop",
         "processor's memory above 1.5 KiB a session, librdkafka",
+        "processor's memory above 1.5 KiB a session, librdkafka, large batches",
+        "processor's memory above 1.5 KiB a session, librdkafka, 2 processors",
     ],
     "ingest": [
         *(

@@ -1,9 +1,11 @@
 """Catching up: a full topic into PostgreSQL, beside a bare loop over it by the same client.
 
 Broker, database and processor share the machine, as in a small installation. The bare loop takes
-the records and does nothing with them. Processors are real ones, each `bookended process` in a
-process of its own. Their rate is taken between checkpoints: what the first needs to join the group,
-and the pause before the last checkpoint, are left out. That partitions move to a second is not.
+the records and does nothing with them; by librdkafka its speed depends on how many records lie in a
+batch, so there is a topic as collectors write it, and one as a producer that may wait. Processors
+are real ones, each `bookended process` in a process of its own. Their rate is taken between
+checkpoints: what the first needs to join the group, and the pause before the last checkpoint, are
+left out. That partitions move to a second is not.
 """
 
 import subprocess
@@ -28,9 +30,11 @@ from models.placement import Placement, parse_partition_counts
 from models.policy import DEFAULT_POLICY
 from processor.database import open_database
 from processor.projection import ensure_live_projection
-from tests.bench.figures import Effort, Figure, alternate, at_least, at_most, ratios
-from tests.bench.mix import whole_log
+from tests.bench.figures import Effort, Figure, Goal, alternate, at_least, at_most, ratios
+from tests.bench.mix import Stored, whole_log
 from tests.bench.topic import (
+    AS_COLLECTORS,
+    BY_THOUSANDS,
     DONE_WITHIN_S,
     TIMES_OF_THE_MIX,
     bare_kafka_python,
@@ -40,11 +44,32 @@ from tests.bench.topic import (
 from tests.commands.processes import arguments, environment
 from tests.kafka.broker import admin, new_topic
 
-CLIENTS: Final[tuple[Client, ...]] = ("kafka-python", "librdkafka")
 PARTITIONS: Final = 4
 _PLACEMENT: Final = Placement(parse_partition_counts(str(PARTITIONS)))
 _LOOKED_EVERY_S: Final = 0.01
 _LIVE_KIB: Final = 1.5
+
+
+class Way(NamedTuple):
+    """How a topic was written, and by what it is read. `to_bare`: the goal."""
+
+    client: Client
+    to_bare: Goal | None = None
+    in_batch: int = AS_COLLECTORS
+    processors: int = 1
+
+    def __str__(self) -> str:
+        large = ", large batches" if self.in_batch != AS_COLLECTORS else ""
+        many = f", {self.processors} processors" if self.processors != 1 else ""
+        return f"{self.client}{large}{many}"
+
+
+WAYS: Final = (
+    Way("kafka-python", at_least(0.5)),
+    Way("librdkafka", at_least(0.3)),
+    Way("librdkafka", in_batch=BY_THOUSANDS),
+    Way("librdkafka", processors=2),
+)
 
 
 class Run(NamedTuple):
@@ -72,51 +97,58 @@ def bench(effort: Effort) -> list[Figure]:
         effort.tell("starting Kafka and PostgreSQL")
         broker = stack.enter_context(broker_for(effort, directory))
         server = stack.enter_context(LocalPostgres(directory / "postgres"))
-        log = new_topic(broker.bootstrap, PARTITIONS, **TIMES_OF_THE_MIX)
-        migrate_topics(log, _PLACEMENT, None)
-        effort.tell("filling the topic")
-        count = fill(log, _PLACEMENT, whole_log(Random(7), sessions, 2_700_000))
-        _take_as_a_log(log)
-        runs: dict[str, list[Run]] = {}
+        effort.tell("filling the topics")
+        stored = whole_log(Random(7), sessions, 2_700_000)
+        count = len(stored)
+        topics = {
+            size: _filled(broker.bootstrap, stored, size) for size in {way.in_batch for way in WAYS}
+        }
+        runs: dict[Way, list[Run]] = {way: [] for way in WAYS}
 
-        def bare(client: Client) -> Callable[[], float]:
-            loop = bare_kafka_python if client == "kafka-python" else _bare_librdkafka
-            return lambda: count / loop(log, PARTITIONS, count)
+        def bare(way: Way) -> Callable[[], float]:
+            loop = bare_kafka_python if way.client == "kafka-python" else _bare_librdkafka
+            return lambda: count / loop(topics[way.in_batch], PARTITIONS, count)
 
-        def into_postgres(client: Client, processors: int = 1) -> Callable[[], float]:
+        def into_postgres(way: Way) -> Callable[[], float]:
             def run() -> float:
-                done = runs.setdefault(_name(client, processors), [])
-                group = f"bench_{client[:3]}_{processors}_{len(done)}"
-                database = server.database(group)
-                order = Order(log._replace(client=client), database, group, directory, processors)
-                done.append(_catch_up(order, count))
-                return done[-1].rate
+                group = f"bench_{WAYS.index(way)}_{len(runs[way])}"
+                log = topics[way.in_batch]._replace(client=way.client)
+                order = Order(log, server.database(group), group, directory, way.processors)
+                runs[way].append(_catch_up(order, count))
+                return runs[way][-1].rate
 
             return run
 
-        contenders = {f"bare loop, {client}": bare(client) for client in CLIENTS}
-        contenders |= {_name(client): into_postgres(client) for client in CLIENTS}
-        contenders[_name("librdkafka", 2)] = into_postgres("librdkafka", 2)
+        contenders = {f"bare loop, {way}": bare(way) for way in WAYS if way.processors == 1}
+        contenders |= {_name(way): into_postgres(way) for way in WAYS}
         rates = alternate(effort, contenders)
     return _figures(rates, runs, sessions)
 
 
-def _name(client: Client, processors: int = 1) -> str:
-    many = "" if processors == 1 else f", {processors} processors"
-    return f"into PostgreSQL, {client}{many}"
+def _filled(server: str, stored: list[Stored], in_batch: int) -> KafkaLog:
+    log = new_topic(server, PARTITIONS, **TIMES_OF_THE_MIX)
+    migrate_topics(log, _PLACEMENT, None)
+    fill(log, _PLACEMENT, stored, in_batch)
+    _take_as_a_log(log)
+    return log
+
+
+def _name(way: Way) -> str:
+    return f"into PostgreSQL, {way}"
 
 
 def _figures(
-    rates: dict[str, list[float]], runs: dict[str, list[Run]], sessions: int
+    rates: dict[str, list[float]], runs: dict[Way, list[Run]], sessions: int
 ) -> list[Figure]:
-    goals = {_name("librdkafka", 2): at_least(100_000)}
+    goals = {_name(way): at_least(100_000) for way in WAYS if way.processors > 1}
     found = [Figure(name, "events/s", rate, goals.get(name)) for name, rate in rates.items()]
-    for client, bound in zip(CLIENTS, (0.5, 0.3), strict=True):
-        name = _name(client)
-        to_bare = ratios(rates[name], rates[f"bare loop, {client}"])
-        found.append(Figure(f"{name}, to its bare loop", "", to_bare, at_least(bound)))
-        above = [run.memory_mb - sessions * _LIVE_KIB / 1024 for run in runs[name]]
-        name = f"processor's memory above 1.5 KiB a session, {client}"
+    for way in WAYS:
+        name = _name(way)
+        if way.processors == 1:
+            to_bare = ratios(rates[name], rates[f"bare loop, {way}"])
+            found.append(Figure(f"{name}, to its bare loop", "", to_bare, way.to_bare))
+        above = [run.memory_mb - sessions * _LIVE_KIB / 1024 for run in runs[way]]
+        name = f"processor's memory above 1.5 KiB a session, {way}"
         found.append(Figure(name, "MB", above, at_most(120)))
     return found
 
