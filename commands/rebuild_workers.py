@@ -95,7 +95,7 @@ def _listen(connections: Sequence[Connection], moved: Callable[[Moved], object])
 def _receive(connection: Connection) -> Moved | Ended:
     try:
         told = connection.recv()
-    except EOFError:
+    except (EOFError, OSError):  # the latter in the middle of a message
         return Ended("a worker was killed\nStart it again with --into: it goes on where it was.")
     assert isinstance(told, Moved | Ended)
     return told

@@ -1,19 +1,24 @@
 """A rebuild's processes: what becomes of the workers when the one that started them is killed."""
 
+import contextlib
 import json
 import os
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from multiprocessing import Pipe
 from pathlib import Path
 
+import psutil
 import pytest
 
+from commands.rebuild_workers import Ended, _receive
 from processor.archive import MANIFEST, PartitionArchive
 from tests.commands.processes import PATIENCE_S, environment
 from tests.processor_shell.world import World, event
@@ -63,13 +68,15 @@ def rebuild(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subproce
         [sys.executable, "-c", PROGRAM, request.param, *COMMAND],
         cwd=tmp_path,
         env=environment(),
+        stderr=subprocess.PIPE,
         start_new_session=True,
     )
     try:
         yield process
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(PATIENCE_S)
+        with contextlib.suppress(ProcessLookupError):  # all of them have ended
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def opened_by_a_reader(path: Path, rebuild: subprocess.Popen[bytes]) -> int:
@@ -99,3 +106,33 @@ def test_workers_end_with_the_one_that_started_them(
             watch = select.poll()
             watch.register(end, 0)
             assert watch.poll(PATIENCE_S * 1_000), "a worker goes on"
+
+
+def test_a_worker_that_is_killed_ends_the_rebuild_with_what_to_do(
+    pipes: list[Path], rebuild: subprocess.Popen[bytes]
+) -> None:
+    with ExitStack() as stack:
+        for path in pipes:
+            stack.callback(os.close, opened_by_a_reader(path, rebuild))
+        children = psutil.Process(rebuild.pid).children()
+        next(child for child in children if str(pipes[0]) in handles(child.pid)).kill()
+        _, told = rebuild.communicate(timeout=PATIENCE_S)
+    assert rebuild.returncode == 1
+    assert b"a worker was killed. Start it again with --into: it goes on" in told
+    assert b"Traceback" not in told
+
+
+def handles(pid: int) -> set[str]:
+    """What a process has open, pipes too."""
+    return {str(handle.readlink()) for handle in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+def test_a_worker_that_is_killed_within_a_message_is_no_other_thing() -> None:
+    ours, theirs = Pipe(duplex=False)
+    os.write(theirs.fileno(), struct.pack("!i", 100) + b"the first bytes of it")
+    theirs.close()
+    with ours:
+        told = _receive(ours)
+    assert isinstance(told, Ended)
+    assert told.failure is not None
+    assert told.failure.startswith("a worker was killed")
