@@ -37,8 +37,13 @@ _POLL: Final = (
     'SELECT "offset", received_at, CAST(key AS BLOB), CAST(value AS BLOB) FROM log_records '
     'WHERE "offset" >= ? ORDER BY "offset" LIMIT ?'
 )
-_START: Final = 'SELECT min("offset") FROM log_records'
-_END: Final = "SELECT seq FROM sqlite_sequence WHERE name = 'log_records'"
+_END: Final = "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'log_records'"
+# One statement, one moment: a record that came between a look for the first and one for the end
+# would be below the start of the log that it is in.
+_START: Final = (
+    'SELECT coalesce((SELECT min("offset") FROM log_records), (SELECT coalesce(max(seq), 0) + 1 '
+    "FROM sqlite_sequence WHERE name = 'log_records'))"
+)
 _META: Final = "SELECT log_id, schema_version FROM log_meta"
 _TRIM_RECORDS: Final = (
     'DELETE FROM log_records WHERE received_at < ? AND "offset" IN '
@@ -79,18 +84,19 @@ class EmbeddedSource:
 
     def start_offset(self, partition: int) -> int:
         del partition
-        with self._file.faults():
-            (first,) = self._file.connection.execute(_START).fetchone()
-        return self.end_offset(_PARTITION) if first is None else int(first)
+        return self._offset(_START)
 
     def start_offsets(self, partitions: Collection[int]) -> Mapping[int, int]:
         return {partition: self.start_offset(partition) for partition in partitions}
 
     def end_offset(self, partition: int) -> int:
         del partition
+        return self._offset(_END)
+
+    def _offset(self, question: str) -> int:
         with self._file.faults():
-            row = self._file.connection.execute(_END).fetchone()
-        return 1 if row is None else int(row[0]) + 1
+            (offset,) = self._file.connection.execute(question).fetchone()
+        return int(offset)
 
     def end_offsets(self, partitions: Collection[int]) -> Mapping[int, int]:
         return {partition: self.end_offset(partition) for partition in partitions}

@@ -166,3 +166,16 @@ def test_retention_goes_by_age_and_by_what_was_read(embedded: EmbeddedLog) -> No
     assert source.start_offset(0) == first + 3
     assert retention.trim(first + 4) == 0
     retention.close()
+
+
+def test_no_record_comes_below_the_start_of_the_log(embedded: EmbeddedLog) -> None:
+    """Not one that is written while a processor that has read nothing yet asks for the start."""
+    source = embedded.open()
+
+    def write_before_the_end_is_looked_up(statement: str) -> None:
+        if "sqlite_sequence" in statement:
+            embedded.append(b"first", 1)
+
+    source._file.connection.set_trace_callback(write_before_the_end_is_looked_up)
+    assert source.start_offset(0) == 1
+    assert source.end_offset(0) > 1
