@@ -16,11 +16,13 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 from models.kafka_clients import let_go
 from models.kafka_log import MESSAGE_BYTES_MAX, KafkaLog
 from models.records import LogRecord
-from processor.group_source import FETCH_BYTES_MAX
 from processor.kafka_source import connection_of, log_id_of
 from processor.source import LogAwayError, LogGapError
 
 _ASKED_WITHIN_MS: Final = 5_000
+_FETCH_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Of one answer. kafka-python asks for the next when it has given what it has, and unpacks a batch
+at a time: a large answer is fewer pauses, and no more memory than its bytes."""
 
 
 class KafkaReader:
@@ -138,7 +140,7 @@ def _consumer(log: KafkaLog) -> KafkaConsumer:
         auto_offset_reset="none",
         enable_auto_commit=False,
         allow_auto_create_topics=False,
-        fetch_max_bytes=FETCH_BYTES_MAX,
+        fetch_max_bytes=_FETCH_BYTES_MAX,
         max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
         fetch_max_wait_ms=100,
         isolation_level="read_committed",  # as the processors do

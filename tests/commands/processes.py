@@ -134,13 +134,15 @@ class Server:
         self._reader.join(PATIENCE_S)
         while (line := self._coming.get(timeout=PATIENCE_S)) is not None:
             self.lines.append(line)
-        if code:  # a test that wanted another one shows why
-            sys.stdout.write("\n".join([f"ended with {code}:", *self.lines, ""]))
         return code
 
     def end(self) -> None:
+        """And writes its log, which a test that failed then shows."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)
         self._stderr.close()
+        while not self._coming.empty():
+            self.lines.append(self._coming.get() or "the end")
+        sys.stdout.write("\n".join([f"process {self.process.pid}:", *self.lines, ""]))
