@@ -386,7 +386,7 @@ BAD_SAMPLES: Final[tuple[tuple[Check, str, str], ...]] = (
     (check_docstrings, "models/a.py", "'''A.'''\nclass B: pass"),
     (check_docstrings, "ingest/a.py", "'''A.'''\nasync def b(): pass"),
     (check_undone, "docs/a.md", "to be done: TO" + "DO"),
-    (check_tests_run, "tests/a.py", "@pytest.mark.skipif(True)\ndef test_a(): ..."),
+    (check_tests_run, "tests/a.py", "@pytest.mark.skip" + "if(True)\ndef test_a(): ..."),
     (check_tests_run, "tests/a.py", "mark.xfail"),
     (check_tests_run, "tests/a.py", "pytest.skip('later')"),
     (check_tests_run, "tests/a.py", "kafka = pytest.importorskip('kafka')"),

@@ -31,9 +31,6 @@ class PostgresWorld(World):
     def open_main(self) -> Engine:
         return open_database(self.url)
 
-    def copy_to(self, folder: Path) -> "PostgresWorld":
-        raise NotImplementedError("go back instead: a database is not copied as a file is")
-
     def start_anew(self) -> None:
         """An empty database for the same log."""
         rows = [table for table in metadata.tables.values() if table not in _KEPT]

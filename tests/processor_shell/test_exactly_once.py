@@ -13,7 +13,7 @@ from processor.projection import Projection
 from tests.contract.tables import Content, place
 from tests.processor_shell.eventful import TINY, write_eventful
 from tests.processor_shell.faults import FaultAt, Killed, killed, lost_connection
-from tests.processor_shell.world import IDLE_POLLS_MAX, World, records_of, session_id
+from tests.processor_shell.world import IDLE_POLLS_MAX, World, copy_of, records_of, session_id
 from tests.reference.wild import realistic, wild
 
 HOUR_MS = 3_600_000
@@ -90,7 +90,7 @@ class Expected(NamedTuple):
 @pytest.fixture
 def expected(eventful: World, tmp_path: Path) -> Expected:
     """An undisturbed run, held to be clean."""
-    world = eventful.copy_to(tmp_path / "expected")
+    world = copy_of(eventful, tmp_path / "expected")
     faults = FaultAt(world.engine, killed)
     polls: list[int] = []
     world.process(polls.append)
@@ -120,7 +120,7 @@ def test_the_eventful_log_has_it_all(eventful: World, expected: Expected) -> Non
 def test_a_fault_at_any_point_changes_nothing(
     eventful: World, expected: Expected, tmp_path: Path, fault: Callable[[], BaseException]
 ) -> None:
-    world = eventful.copy_to(tmp_path / "faulty")
+    world = copy_of(eventful, tmp_path / "faulty")
     faults = FaultAt(world.engine, fault)
     for at in range(1, expected.points + 1):
         world.go_back_to(eventful)
@@ -135,7 +135,7 @@ def test_killed_far_behind_at_any_point_changes_nothing(
     eventful: World, expected: Expected, tmp_path: Path
 ) -> None:
     """Polls that are folded session by session, and checkpoints of several of them."""
-    world = eventful.copy_to(tmp_path / "behind")
+    world = copy_of(eventful, tmp_path / "behind")
     world.settings = replace(TINY, poll_records_max=12, behind_ms=10_000, settled_after_s=0)
     faults = FaultAt(world.engine, killed)
     world.process()
@@ -156,7 +156,7 @@ def process_again_when_killed(world: World) -> None:
 
 
 def test_killed_at_every_poll(eventful: World, expected: Expected, tmp_path: Path) -> None:
-    world = eventful.copy_to(tmp_path / "killed")
+    world = copy_of(eventful, tmp_path / "killed")
     for at in range(1, expected.polls + 1):
         world.go_back_to(eventful)
 
@@ -175,7 +175,7 @@ def test_a_stale_owner_writes_nothing_and_claims_anew(
     eventful: World, expected: Expected, tmp_path: Path
 ) -> None:
     """At each poll in turn another processor claims the partition."""
-    world = eventful.copy_to(tmp_path / "stale")
+    world = copy_of(eventful, tmp_path / "stale")
     other = Projection(world.engine, world.projection)
     for at in range(1, expected.polls - IDLE_POLLS_MAX):
         world.go_back_to(eventful)

@@ -257,15 +257,6 @@ class World:
         engine.dispose()
         return rows, closes
 
-    def copy_to(self, folder: Path) -> "World":
-        """Another directory with the same log and the same database."""
-        folder.mkdir()
-        self.close()
-        for path in (self.log_path, self.database_path):
-            shutil.copy(path, folder / path.name)
-        self.log = self._open_log()
-        return World(folder, self.policy, self.settings, self.now_ms)
-
     def start_anew(self) -> None:
         """An empty database for the same log."""
         self.close()
@@ -327,3 +318,13 @@ def clean_batch(
         nothing,
     )
     return batch, closes
+
+
+def copy_of(world: World, folder: Path) -> World:
+    """Another directory with the same log and the same database, which is a file."""
+    folder.mkdir()
+    world.close()
+    for path in (world.log_path, world.database_path):
+        shutil.copy(path, folder / path.name)
+    world.log = world._open_log()
+    return World(folder, world.policy, world.settings, world.now_ms)

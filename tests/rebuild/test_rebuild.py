@@ -16,7 +16,7 @@ from processor.rebuild import UndecodableInRebuildError
 from tests.processor_shell.eventful import write_eventful
 from tests.processor_shell.faults import Killed
 from tests.processor_shell.test_exactly_once import crowd
-from tests.processor_shell.world import World
+from tests.processor_shell.world import World, copy_of
 from tests.rebuild.rows import (
     archive_of,
     candidate_of,
@@ -118,7 +118,7 @@ def test_another_policy_gives_the_rows_of_a_fold_under_it(
 ) -> None:
     candidate = candidate_of(filled, policy)
     rebuild(filled, candidate)
-    other = filled.copy_to(tmp_path / "other")
+    other = copy_of(filled, tmp_path / "other")
     other.policy = policy
     other.start_anew()
     other.process()
